@@ -1,0 +1,49 @@
+#pragma once
+#include <array>
+#include <filesystem>
+#include <string>
+
+#include "base/core/result.h"
+#include "ml/labels.h"
+#include "ml/preset.h"
+
+namespace scopenode::ml {
+
+/// model.json of a model folder. The model's id is the start (12 hex digits) of the sha256 of its bytes.
+struct Manifest {
+    Preset preset;
+    std::string name;                        ///< for reports: "Scopeformer nano (demonstration)"
+    std::string version = "1";
+    bool demonstration = false;              ///< never for patients; said in every result
+    std::array<double, kLabelCount> thresholds{0.5, 0.5, 0.5, 0.5, 0.5, 0.5};  ///< on calibrated study probabilities
+    /// Platt per label: calibrated = sigmoid(scale * logit(p) + offset), applied to study scores.
+    struct Calibration {
+        std::string method = "none";         ///< none, temperature, platt
+        std::array<double, kLabelCount> scale{1, 1, 1, 1, 1, 1};
+        std::array<double, kLabelCount> offset{};
+        std::string data;                    ///< what it was fitted on
+    } calibration;
+    std::string data_snapshot;               ///< what it was trained on, in words
+    std::string data_licence;
+    std::string parent;                      ///< id of the model it was fine-tuned from, or ""
+    std::string weights_sha256;
+};
+Result<Manifest> parse_manifest(const std::string& json);
+std::string manifest_json(const Manifest& manifest);
+
+/// The bytes of a model folder, from disk or built into the program.
+struct ModelFiles {
+    std::string manifest_json;
+    std::string weights;                     ///< safetensors
+    std::string metrics_json;                ///< may be empty
+    std::string card;                        ///< may be empty
+    std::string where;                       ///< for messages
+    std::string manifest_sha256() const;
+    std::string id() const { return manifest_sha256().substr(0, 12); }
+};
+Result<ModelFiles> read_model_folder(const std::filesystem::path& folder);
+Status write_model_folder(const std::filesystem::path& folder, const ModelFiles& files);
+
+Scores calibrate(const Manifest& manifest, const Scores& study_scores);
+
+}  // namespace scopenode::ml

@@ -1,0 +1,35 @@
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/core/hu_image.h"
+#include "base/core/result.h"
+#include "ml/labels.h"
+#include "ml/manifest.h"
+
+namespace scopenode::ml {
+
+struct ModelOptions {
+    std::string device = "auto";  ///< auto, cpu, cuda:N; auto takes a GPU where there is one
+    int threads = 0;              ///< LibTorch's CPU threads for the process; 0: as many as cores
+    int batch = 8;                ///< slices a forward pass
+};
+
+/// A loaded model that only infers. Immutable; infer() may be called from several threads, one runs at a time.
+class Model {
+  public:
+    virtual ~Model() = default;
+    /// kDamagedModel names the file and the fault; weights must fill every tensor exactly once.
+    static Result<std::shared_ptr<const Model>> load(const ModelFiles& files, const ModelOptions& options);
+
+    virtual const Manifest& manifest() const = 0;
+    virtual const std::string& id() const = 0;               ///< 12 hex digits
+    virtual const std::string& manifest_sha256() const = 0;
+    virtual std::string device() const = 0;                  ///< "cpu" or "cuda:0"
+    /// Raw (uncalibrated) probabilities per slice, in the order of `slices`; any size, resized inside.
+    virtual Result<std::vector<Scores>> infer(std::span<const HuImage> slices) const = 0;
+};
+
+}  // namespace scopenode::ml

@@ -1,0 +1,30 @@
+#pragma once
+#include <torch/torch.h>
+
+#include <memory>
+
+#include "base/core/hu_image.h"
+#include "ml/preset.h"
+
+namespace scopenode::ml {
+
+/// A Scopeformer (paper Eq. 1-3, Fig. 1). forward: N x 3 x S x S windowed to [0,1] -> N x 6 logits, in the
+/// order of kLabels. Parameter names are those of weights.safetensors.
+class Scopeformer : public torch::nn::Module {
+  public:
+    virtual torch::Tensor forward(const torch::Tensor& images) = 0;
+};
+
+/// The builder for every preset; random initial weights from torch's generator. Refuses an impossible preset.
+Result<std::shared_ptr<Scopeformer>> make_scopeformer(const Preset& preset);
+
+/// HU -> antialiased resize to `size` x `size`, still HU (1 x size x size, float32, clamped to [-1024, 3071]).
+torch::Tensor resize_hu(const HuImage& image, int size);
+/// N x 1 x S x S in HU -> N x 3 x S x S in [0,1], one channel per window.
+torch::Tensor apply_windows(const torch::Tensor& hu, const std::vector<Window>& windows);
+
+/// All parameters and buffers as safetensors bytes, and back: every tensor filled exactly once, or an error.
+std::string save_weights(const torch::nn::Module& module);
+Status load_weights(torch::nn::Module& module, const std::string& bytes, const std::string& where);
+
+}  // namespace scopenode::ml
