@@ -1,0 +1,123 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/core/clock.h"
+#include "base/core/result.h"
+#include "storage/dicom/header.h"
+
+namespace scopenode::storage {
+
+class Connection;
+
+/// Patients, studies, series and instances as rows. Every function runs on the connection it is given and turns
+/// a database fault into kDatabase. UIDs are unique: a study UID names one study, whoever its patient is.
+
+struct StudyRow {
+    std::int64_t id = 0;
+    std::string study_uid, patient_id, patient_issuer, patient_name, accession_number, study_date, description;
+    std::string state;               ///< receiving, waiting, processing, done, not_eligible, failed, superseded
+    int revision = 0;                ///< of the last result; 0: none yet
+    UtcMs first_received = 0, last_received = 0;
+    std::optional<UtcMs> due;        ///< the quiet timer: complete when this has passed
+    std::string completed_by;        ///< "", "quiet time", "command"
+    int series = 0, instances = 0;   ///< counts
+};
+struct SeriesRow {
+    std::int64_t id = 0, study_id = 0;
+    std::string series_uid, modality, description, body_part, series_number;
+    bool judged = false;
+    bool eligible = false;
+    std::string reason_code, reason_text;   ///< of the last judgement
+    int instances = 0;
+    bool own = false;                ///< written by this node (results)
+};
+struct InstanceRow {
+    std::int64_t id = 0, series_id = 0, study_id = 0;
+    std::string sop_instance_uid, sop_class_uid, transfer_syntax_uid;
+    std::string path;                ///< relative to the node folder
+    std::uint64_t bytes = 0;
+    std::string file_sha256;
+    UtcMs received = 0;
+    std::string calling_ae;
+    bool eligible = false;           ///< of the last judgement of its series
+    std::string reason_code;         ///< why not, per slice ("" when eligible)
+    bool conflict = false;           ///< other content under a UID that was known before
+};
+
+struct NewInstance {
+    InstanceHeader header;
+    std::string issuer;              ///< header's, or the peer's default; never absent ("" is the site's own)
+    std::string path, file_sha256, calling_ae;
+    std::uint64_t bytes = 0;
+    UtcMs received = 0;
+    bool own = false;                ///< a result of this node
+    bool conflict = false;
+};
+struct Inserted {
+    std::int64_t instance_id = 0, series_id = 0, study_id = 0;
+};
+/// Adds the instance and whatever of patient, study and series is new, touches the study's last_received and, for
+/// foreign instances, appends the event "received". An empty patient ID makes one patient per study. A study or
+/// series UID that is known under another patient or study keeps its first owner; the instance is recorded with a
+/// row in `conflicts`.
+Result<Inserted> insert_instance(Connection& db, const NewInstance& instance);
+
+/// The instance stored first under this UID (conflict copies are not returned).
+Result<std::optional<InstanceRow>> find_instance(Connection& db, const std::string& sop_instance_uid);
+Result<std::optional<StudyRow>> find_study(Connection& db, const std::string& study_uid);
+Result<std::optional<StudyRow>> study_by_id(Connection& db, std::int64_t study_id);
+struct StudyFilter {
+    std::string state;               ///< "" all
+    std::string patient_id;
+    int limit = 1000;
+};
+Result<std::vector<StudyRow>> list_studies(Connection& db, const StudyFilter& filter);   ///< newest first
+Result<std::vector<SeriesRow>> series_of(Connection& db, std::int64_t study_id);
+/// Without conflict copies, in the order of their arrival.
+Result<std::vector<InstanceRow>> instances_of(Connection& db, std::int64_t series_id);
+Result<std::vector<InstanceRow>> instances_of_study(Connection& db, std::int64_t study_id);
+
+/// A duplicate that was answered 0x0000 and kept once; a conflict that was kept beside. Shown by `why`.
+struct Remark {
+    UtcMs time = 0;
+    std::string kind;                ///< duplicate, conflict, identity
+    std::string sop_instance_uid, text;
+};
+Status add_remark(Connection& db, std::int64_t study_id, const Remark& remark);
+Result<std::vector<Remark>> remarks_of(Connection& db, std::int64_t study_id);
+
+struct QuarantineRow {
+    std::int64_t id = 0;
+    UtcMs time = 0;
+    std::string path, reason_code, reason_text, calling_ae, sop_instance_uid;
+};
+Status add_quarantine(Connection& db, const QuarantineRow& row);
+Result<std::vector<QuarantineRow>> list_quarantine(Connection& db, int limit);
+
+/// Judgement of a series and of its instances (reason_code "" = eligible).
+struct Judgement {
+    bool eligible = false;
+    std::string reason_code, reason_text;
+    struct Slice {
+        std::int64_t instance_id = 0;
+        std::string reason_code;
+    };
+    std::vector<Slice> slices;       ///< of every instance of the series
+};
+Status judge_series(Connection& db, std::int64_t series_id, const Judgement& judgement);
+
+Status set_study_state(Connection& db, std::int64_t study_id, const std::string& state);
+Status set_study_due(Connection& db, std::int64_t study_id, std::optional<UtcMs> due);
+/// Studies whose quiet timer has run out.
+Result<std::vector<StudyRow>> studies_due(Connection& db, UtcMs now);
+/// Marks complete: clears the timer, records by whom.
+Status complete_study(Connection& db, std::int64_t study_id, const std::string& by);
+
+struct Totals {
+    std::int64_t studies = 0, series = 0, instances = 0, bytes = 0, quarantined = 0;
+};
+Result<Totals> totals(Connection& db);
+
+}  // namespace scopenode::storage

@@ -1,0 +1,79 @@
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/core/clock.h"
+#include "base/core/result.h"
+
+namespace SQLite {
+class Database;
+class Statement;
+}
+
+namespace scopenode::storage {
+
+/// One SQLite connection with its prepared statements. Not thread-safe. All SQL text stands in storage/index/*.cpp.
+class Connection {
+  public:
+    Connection(const std::filesystem::path& file, bool read_only);
+    ~Connection();
+    /// A prepared statement, reset and ready for binding; throws SQLite::Exception on a fault.
+    SQLite::Statement& prepare(const char* sql);
+    std::int64_t last_row_id() const;
+    int changes() const;
+    SQLite::Database& handle();
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+/// The index: WAL, synchronous=FULL, foreign keys on, one writer thread that commits many callers' writes with
+/// one sync. Thread-safe.
+class Index {
+  public:
+    /// Creates or migrates `file`. kNewerDatabase when it was written by a newer program; kDatabase when damaged.
+    /// `read_only` neither creates nor migrates and refuses write().
+    static Result<std::unique_ptr<Index>> open(const std::filesystem::path& file, const Clock& clock,
+                                               bool read_only = false);
+    ~Index();
+
+    /// Runs `body` in a transaction of the writer thread (each body in a savepoint of its own: its failure undoes
+    /// only itself) and returns when the commit is durable. `body` must not call write() or read().
+    Status write(std::function<Status(Connection&)> body);
+    /// As write(), but does not wait; `done` is called on the writer thread after the commit.
+    void write_later(std::function<Status(Connection&)> body, std::function<void(Status)> done);
+    /// Runs `body` on a read connection of the calling thread's own turn; sees everything committed before.
+    /// Called as: auto rows = index.read([&](Connection& c) { return list_studies(c, {}); });
+    template <class F>
+    auto read(F&& body) -> std::invoke_result_t<F, Connection&> {
+        using R = std::invoke_result_t<F, Connection&>;
+        R result = fail(Code::kInternal, "not run");
+        Status ran = read_any([&](Connection& c) -> Status {
+            result = body(c);
+            return {};
+        });
+        if (!ran) return fail(ran.error());
+        return result;
+    }
+
+    const Clock& clock() const;
+    /// Commits of the writer thread and bodies in them, since open (group commit's counters).
+    struct Counters {
+        std::uint64_t commits = 0;
+        std::uint64_t bodies = 0;
+    };
+    Counters counters() const;
+    /// Copy of the database taken while it is in use.
+    Status backup(const std::filesystem::path& to);
+
+  private:
+    struct State;
+    explicit Index(std::unique_ptr<State> state);
+    Status read_any(const std::function<Status(Connection&)>& body);
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace scopenode::storage

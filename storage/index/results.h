@@ -1,0 +1,72 @@
+#pragma once
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/core/clock.h"
+#include "base/core/result.h"
+
+namespace scopenode::storage {
+
+class Connection;
+
+/// Raw probabilities of a slice by a model: computed once, kept for every later revision.
+struct SliceScoreRow {
+    std::int64_t instance_id = 0;
+    std::array<double, 6> scores{};
+};
+Status put_slice_scores(Connection& db, const std::string& model_sha256, const std::vector<SliceScoreRow>& rows);
+Result<std::vector<SliceScoreRow>> slice_scores_of(Connection& db, std::int64_t study_id, const std::string& model_sha256);
+
+/// One result object of a study revision; written once, its bytes with it.
+struct ResultRow {
+    std::int64_t id = 0, study_id = 0;
+    int revision = 0;
+    std::string kind;                ///< "sr"
+    std::string sop_class_uid, sop_instance_uid, series_uid;
+    std::string model_sha256, program_version, settings_revision;
+    std::string summary;             ///< JSON: the study's entry of results.json
+    std::string eligible_set;        ///< digest of the SOP instance UIDs that were analysed
+    UtcMs created = 0;
+    bool current = true;             ///< false once superseded by a later revision
+};
+/// Adds the row and supersedes earlier ones of the study and kind. `bytes` is the whole file. kConflict when
+/// (study, revision, kind, model) or the SOP instance is there already.
+Result<std::int64_t> add_result(Connection& db, const ResultRow& row, const std::string& bytes);
+Result<std::optional<std::string>> result_bytes(Connection& db, const std::string& sop_instance_uid);
+Result<std::vector<ResultRow>> results_of(Connection& db, std::int64_t study_id);      ///< oldest first
+Result<std::optional<ResultRow>> current_result(Connection& db, std::int64_t study_id, const std::string& kind);
+
+/// One delivery of a result to a destination.
+struct OutboxRow {
+    std::int64_t id = 0, result_id = 0, study_id = 0;
+    std::string destination;         ///< name in the settings
+    std::string study_uid, sop_class_uid, sop_instance_uid;
+    std::string state;               ///< waiting, sent, refused, superseded
+    int attempts = 0;
+    UtcMs next = 0;
+    std::optional<UtcMs> sent;
+    std::string last_error;
+};
+Status add_delivery(Connection& db, std::int64_t result_id, const std::string& destination, UtcMs now);
+/// Waiting deliveries of a destination whose time has come, oldest first.
+Result<std::vector<OutboxRow>> deliveries_due(Connection& db, UtcMs now, int limit);
+Status delivery_sent(Connection& db, std::int64_t id, UtcMs now);
+/// Waits until `next`, or is refused for good when `next` is absent.
+Status delivery_failed(Connection& db, std::int64_t id, const std::string& error, std::optional<UtcMs> next);
+Status retry_delivery(Connection& db, std::int64_t id, UtcMs now);
+Result<std::vector<OutboxRow>> list_outbox(Connection& db, const std::string& state, int limit);
+Result<std::vector<OutboxRow>> deliveries_of(Connection& db, std::int64_t study_id);
+
+/// Registered models; one is champion. The files stand in the node folder under models/<id>/.
+struct ModelRow {
+    std::string id, sha256, name, path;
+    UtcMs registered = 0;
+    bool champion = false;
+};
+Status add_model(Connection& db, const ModelRow& row);
+Status set_champion(Connection& db, const std::string& id);
+Result<std::vector<ModelRow>> list_models(Connection& db);
+
+}  // namespace scopenode::storage
