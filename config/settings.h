@@ -1,0 +1,83 @@
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/core/result.h"
+
+namespace scopenode::config {
+
+/// A peer that results are sent to.
+struct Destination {
+    std::string name, ae_title, host;
+    int port = 0;
+    bool allow_demonstration = false;   ///< results of the demonstration model may leave the loopback
+    bool is_loopback() const;
+};
+
+/// node.json as plain values: the only form in which settings are read. Immutable once loaded.
+struct Settings {
+    struct Site {
+        std::string name = "ScopeNode";
+        std::string time_zone = "UTC";
+        std::string default_issuer;      ///< of patient IDs without an issuer
+        bool write_timezone_offset = false;
+    } site;
+    struct Dimse {
+        std::string ae_title = "SCOPENODE";
+        std::string bind = "127.0.0.1";
+        int port = 11112;
+        int max_associations = 32;
+        int timeout_seconds = 30;        ///< a silent peer is let go after this
+        std::vector<std::string> allowed_callers;   ///< empty: any, on loopback only
+    } dimse;
+    struct Http {
+        std::string bind = "127.0.0.1";
+        int port = 8080;
+    } http;
+    struct Intake {
+        int quiet_seconds = 30;
+        int minimum_slices = 8;
+    } intake;
+    struct Inference {
+        std::string device = "auto";
+        int threads = 0;
+        int batch = 8;
+    } inference;
+    struct Archive {
+        std::uint64_t keep_free_mb = 512;
+    } archive;
+    struct Delivery {
+        int first_retry_seconds = 5;
+        int longest_retry_seconds = 600;
+    } delivery;
+    std::vector<Destination> destinations;
+    std::string revision;                ///< start of the sha256 of the file's bytes
+};
+
+/// One fault of a settings file.
+struct Fault {
+    std::string pointer;                 ///< JSON pointer, "/dimse/port"
+    std::string text;
+};
+
+struct Checked {
+    Settings settings;
+    std::vector<Fault> faults;           ///< all at once: schema, unknown keys, then meaning
+};
+/// Checks the bytes of a node.json.
+Checked check_settings(const std::string& json);
+/// Reads DIR/node.json; kInvalidSettings lists every fault in one line.
+Result<Settings> load_settings(const std::filesystem::path& node_dir);
+/// The text of a node.json with these settings.
+std::string settings_json(const Settings& settings);
+/// The JSON schema of node.json.
+std::string_view settings_schema();
+
+/// 1-16 characters of the default repertoire without backslash, not only spaces (PS3.5 AE).
+bool is_legal_ae_title(const std::string& title);
+/// "NAME=AET@HOST:PORT" and "AET@HOST:PORT".
+Result<Destination> parse_destination(const std::string& text);
+Result<Destination> parse_peer(const std::string& text);
+
+}  // namespace scopenode::config

@@ -1,0 +1,348 @@
+#include "ml/torch/backbones.h"
+
+#include <cmath>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace scopenode::ml {
+namespace {
+
+/// `channels` of the published network times the preset's width, to a multiple of 8.
+class Scale {
+  public:
+    explicit Scale(const BackbonePreset& preset) : width_(preset.width), depth_(preset.depth) {}
+    std::int64_t channels(std::int64_t published) const {
+        if (width_ == 1) return published;
+        return std::max<std::int64_t>(8, std::llround(double(published) * width_ / 8) * 8);
+    }
+    int blocks(int published) const { return std::max(1, int(std::lround(published * depth_))); }
+    bool published() const { return width_ == 1 && depth_ == 1; }
+
+  private:
+    double width_, depth_;
+};
+
+bool starts_with_any(const std::string& text, std::initializer_list<const char*> heads) {
+    for (const char* head : heads)
+        if (text.rfind(head, 0) == 0) return true;
+    return false;
+}
+
+Tensor to_plus_minus_one(const Tensor& images) { return images * 2 - 1; }
+
+Tensor by_imagenet_statistics(const Tensor& images) {
+    const auto mean = torch::tensor({0.485f, 0.456f, 0.406f}).view({1, 3, 1, 1}).to(images.options());
+    const auto deviation = torch::tensor({0.229f, 0.224f, 0.225f}).view({1, 3, 1, 1}).to(images.options());
+    return (images - mean) / deviation;
+}
+
+/// Depthwise 3x3 then 1x1, nothing between.
+class SeparableConv final : public torch::nn::Module {
+  public:
+    SeparableConv(std::int64_t in, std::int64_t out)
+        : depthwise_(register_module("depthwise", std::make_shared<Conv>(ConvOptions{in, in, 3, 1, false, in}))),
+          pointwise_(register_module("pointwise", std::make_shared<Conv>(ConvOptions{in, out}))) {}
+    Tensor forward(const Tensor& x) { return pointwise_->forward(depthwise_->forward(x)); }
+
+  private:
+    std::shared_ptr<Conv> depthwise_, pointwise_;
+};
+
+class Xception final : public Backbone {
+  public:
+    explicit Xception(const Scale& scale) {
+        const std::int64_t stem = scale.channels(32), stem_out = scale.channels(64);
+        conv1_ = conv("block1_conv1", {3, stem, 3, 2, false, 1, 0});
+        norm1_ = norm("block1_conv1_bn", stem);
+        conv2_ = conv("block1_conv2", {stem, stem_out, 3, 1, false, 1, 0});
+        norm2_ = norm("block1_conv2_bn", stem_out);
+        std::int64_t width = stem_out;
+        for (int b = 0; b < 3; ++b) {
+            const std::int64_t out = scale.channels(std::vector<std::int64_t>{128, 256, 728}[std::size_t(b)]);
+            add_block(fmt::format("block{}", b + 2), {width, out, out}, true, b > 0);
+            width = out;
+        }
+        const int middle = scale.blocks(8);
+        for (int b = 0; b < middle; ++b)
+            add_block(fmt::format("block{}", b + 5), {width, width, width, width}, false, true);
+        const std::int64_t exit = scale.channels(1024);
+        add_block("block13", {width, width, exit}, true, true);
+        add_block("block14", {exit, scale.channels(1536), scale.channels(2048)}, false, false);
+        channels_ = scale.channels(2048);
+    }
+
+    Tensor forward(const Tensor& images) override {
+        Tensor x = torch::relu(norm1_->forward(conv1_->forward(to_plus_minus_one(images))));
+        x = torch::relu(norm2_->forward(conv2_->forward(x)));
+        for (std::size_t b = 0; b + 1 < blocks_.size(); ++b) x = run(blocks_[b], x);
+        for (const Step& step : blocks_.back().steps)
+            x = torch::relu(step.norm->forward(step.conv->forward(x)));
+        return x;
+    }
+
+    bool in_top(const std::string& name) const override {
+        return starts_with_any(name, {"block11_", "block12_", "block13_", "block14_"});
+    }
+
+  private:
+    struct Step {
+        std::shared_ptr<SeparableConv> conv;
+        std::shared_ptr<BatchNorm> norm;
+    };
+    struct Block {
+        std::vector<Step> steps;
+        std::shared_ptr<Conv> skip;
+        std::shared_ptr<BatchNorm> skip_norm;
+        bool leading_relu = true;
+    };
+
+    void add_block(const std::string& name, const std::vector<std::int64_t>& widths, bool shrink,
+                   bool leading_relu) {
+        Block block;
+        block.leading_relu = leading_relu;
+        if (shrink) {
+            block.skip = conv(name + "_skip", {widths.front(), widths.back(), 1, 2});
+            block.skip_norm = norm(name + "_skip_bn", widths.back());
+        }
+        for (std::size_t i = 0; i + 1 < widths.size(); ++i) {
+            const std::string step = fmt::format("{}_sepconv{}", name, i + 1);
+            block.steps.push_back(
+                {register_module(step, std::make_shared<SeparableConv>(widths[i], widths[i + 1])),
+                 norm(step + "_bn", widths[i + 1])});
+        }
+        blocks_.push_back(std::move(block));
+    }
+
+    static Tensor run(const Block& block, const Tensor& x) {
+        Tensor y = x;
+        for (std::size_t i = 0; i < block.steps.size(); ++i) {
+            if (i > 0 || block.leading_relu) y = torch::relu(y);
+            y = block.steps[i].norm->forward(block.steps[i].conv->forward(y));
+        }
+        if (!block.skip) return x + y;
+        return max_pool_same(y, 3, 2) + block.skip_norm->forward(block.skip->forward(x));
+    }
+
+    std::shared_ptr<Conv> conv1_, conv2_;
+    std::shared_ptr<BatchNorm> norm1_, norm2_;
+    std::vector<Block> blocks_;
+};
+
+class EfficientNetB5 final : public Backbone {
+  public:
+    explicit EfficientNetB5(const Scale& scale) {
+        struct Stage {
+            int kernel, stride, expand, out, repeats;
+        };
+        constexpr Stage kStages[] = {{3, 1, 1, 24, 3},  {3, 2, 6, 40, 5},  {5, 2, 6, 64, 5}, {3, 2, 6, 128, 7},
+                                     {5, 1, 6, 176, 7}, {5, 2, 6, 304, 9}, {3, 1, 6, 512, 3}};
+        std::int64_t width = scale.channels(48);
+        stem_ = conv("stem_conv", {3, width, 3, 2});
+        stem_norm_ = norm("stem_bn", width);
+        for (int s = 0; s < 7; ++s) {
+            const Stage& stage = kStages[s];
+            const std::int64_t out = scale.channels(stage.out);
+            const int repeats = scale.blocks(stage.repeats);
+            for (int r = 0; r < repeats; ++r) {
+                const std::string name = fmt::format("block{}{}_", s + 1, char('a' + r));
+                add_block(name, width, out, stage.kernel, r == 0 ? stage.stride : 1, stage.expand);
+                width = out;
+            }
+        }
+        channels_ = scale.channels(2048);
+        top_ = conv("top_conv", {width, channels_});
+        top_norm_ = norm("top_bn", channels_);
+    }
+
+    Tensor forward(const Tensor& images) override {
+        Tensor x = torch::silu(stem_norm_->forward(stem_->forward(by_imagenet_statistics(images))));
+        for (const Block& block : blocks_) x = run(block, x);
+        return torch::silu(top_norm_->forward(top_->forward(x)));
+    }
+
+    bool in_top(const std::string& name) const override {
+        return starts_with_any(name, {"block6", "block7", "top_"});
+    }
+
+  private:
+    struct Block {
+        std::shared_ptr<Conv> expand, depthwise, reduce, excite, project;
+        std::shared_ptr<BatchNorm> expand_norm, depthwise_norm, project_norm;
+        bool residual = false;
+    };
+
+    void add_block(const std::string& name, std::int64_t in, std::int64_t out, int kernel, int stride, int ratio) {
+        Block block;
+        const std::int64_t wide = in * ratio;
+        if (ratio != 1) {
+            block.expand = conv(name + "expand_conv", {in, wide});
+            block.expand_norm = norm(name + "expand_bn", wide);
+        }
+        block.depthwise = conv(name + "dwconv", {wide, wide, kernel, stride, false, wide});
+        block.depthwise_norm = norm(name + "bn", wide);
+        const std::int64_t squeezed = std::max<std::int64_t>(1, in / 4);
+        block.reduce = conv(name + "se_reduce", {wide, squeezed, 1, 1, true});
+        block.excite = conv(name + "se_expand", {squeezed, wide, 1, 1, true});
+        block.project = conv(name + "project_conv", {wide, out});
+        block.project_norm = norm(name + "project_bn", out);
+        block.residual = stride == 1 && in == out;
+        blocks_.push_back(std::move(block));
+    }
+
+    static Tensor run(const Block& block, const Tensor& x) {
+        Tensor y = x;
+        if (block.expand) y = torch::silu(block.expand_norm->forward(block.expand->forward(y)));
+        y = torch::silu(block.depthwise_norm->forward(block.depthwise->forward(y)));
+        const Tensor squeezed = torch::silu(block.reduce->forward(y.mean({2, 3}, true)));
+        y = y * torch::sigmoid(block.excite->forward(squeezed));
+        y = block.project_norm->forward(block.project->forward(y));
+        return block.residual ? x + y : y;
+    }
+
+    std::shared_ptr<Conv> stem_, top_;
+    std::shared_ptr<BatchNorm> stem_norm_, top_norm_;
+    std::vector<Block> blocks_;
+};
+
+/// The TF-slim layout: a stack strides in its last block, and the last stack does not stride.
+class ResNet152V2 final : public Backbone {
+  public:
+    explicit ResNet152V2(const Scale& scale) {
+        eps_ = 1.001e-5;
+        std::int64_t width = scale.channels(64);
+        stem_ = conv("conv1_conv", {3, width, 7, 2, true, 1, 3});
+        constexpr int kRepeats[] = {3, 8, 36, 3};
+        for (int s = 0; s < 4; ++s) {
+            const std::int64_t inner = scale.channels(64 << s), out = scale.channels(256 << s);
+            const int repeats = scale.blocks(kRepeats[s]);
+            for (int r = 0; r < repeats; ++r) {
+                const int stride = s < 3 && r == repeats - 1 ? 2 : 1;
+                add_block(fmt::format("conv{}_block{}_", s + 2, r + 1), width, inner, out, stride, r == 0);
+                width = out;
+            }
+        }
+        post_norm_ = norm("post_bn", width);
+        channels_ = width;
+    }
+
+    Tensor forward(const Tensor& images) override {
+        Tensor x = stem_->forward(to_plus_minus_one(images));
+        // No normalisation stands before this pool, so it sees negative values: its padding of zeros shows.
+        x = torch::max_pool2d(torch::constant_pad_nd(x, {1, 1, 1, 1}, 0), {3, 3}, {2, 2});
+        for (const Block& block : blocks_) x = run(block, x);
+        return torch::relu(post_norm_->forward(x));
+    }
+
+    bool in_top(const std::string& name) const override {
+        int block = 0;
+        if (std::sscanf(name.c_str(), "conv4_block%d_", &block) == 1) return block >= 25;
+        return starts_with_any(name, {"conv5_", "post_bn"});
+    }
+
+  private:
+    struct Block {
+        std::shared_ptr<BatchNorm> preact, norm1, norm2;
+        std::shared_ptr<Conv> shortcut, conv1, conv2, conv3;
+        int stride = 1;
+    };
+
+    void add_block(const std::string& name, std::int64_t in, std::int64_t inner, std::int64_t out, int stride,
+                   bool with_shortcut) {
+        Block block;
+        block.stride = stride;
+        block.preact = norm(name + "preact_bn", in);
+        if (with_shortcut) block.shortcut = conv(name + "0_conv", {in, out, 1, stride, true});
+        block.conv1 = conv(name + "1_conv", {in, inner});
+        block.norm1 = norm(name + "1_bn", inner);
+        block.conv2 = conv(name + "2_conv", {inner, inner, 3, stride, false, 1, 1});
+        block.norm2 = norm(name + "2_bn", inner);
+        block.conv3 = conv(name + "3_conv", {inner, out, 1, 1, true});
+        blocks_.push_back(std::move(block));
+    }
+
+    static Tensor run(const Block& block, const Tensor& x) {
+        using torch::indexing::None;
+        using torch::indexing::Slice;
+        const Tensor active = torch::relu(block.preact->forward(x));
+        Tensor shortcut = x;
+        if (block.shortcut)
+            shortcut = block.shortcut->forward(active);
+        else if (block.stride > 1)
+            shortcut = x.index({Slice(), Slice(), Slice(None, None, block.stride), Slice(None, None, block.stride)});
+        Tensor y = torch::relu(block.norm1->forward(block.conv1->forward(active)));
+        y = torch::relu(block.norm2->forward(block.conv2->forward(y)));
+        return shortcut + block.conv3->forward(y);
+    }
+
+    std::shared_ptr<Conv> stem_;
+    std::shared_ptr<BatchNorm> post_norm_;
+    std::vector<Block> blocks_;
+};
+
+class DenseNet201 final : public Backbone {
+  public:
+    explicit DenseNet201(const Scale& scale) {
+        eps_ = 1.001e-5;
+        const std::int64_t growth = scale.channels(32);
+        std::int64_t width = scale.channels(64);
+        stem_ = conv("conv1_conv", {3, width, 7, 2, false, 1, 3});
+        stem_norm_ = norm("conv1_bn", width);
+        constexpr int kRepeats[] = {6, 12, 48, 32};
+        for (int s = 0; s < 4; ++s) {
+            const int repeats = scale.blocks(kRepeats[s]);
+            for (int r = 0; r < repeats; ++r) {
+                const std::string name = fmt::format("conv{}_block{}_", s + 2, r + 1);
+                parts_.push_back({norm(name + "0_bn", width), conv(name + "1_conv", {width, 4 * growth}),
+                                  norm(name + "1_bn", 4 * growth),
+                                  conv(name + "2_conv", {4 * growth, growth, 3, 1, false, 1, 1})});
+                width += growth;
+            }
+            if (s == 3) break;
+            const std::string name = fmt::format("pool{}_", s + 2);
+            parts_.push_back({norm(name + "bn", width), conv(name + "conv", {width, width / 2}), nullptr, nullptr});
+            width /= 2;
+        }
+        final_norm_ = norm("bn", width);
+        channels_ = width;
+    }
+
+    Tensor forward(const Tensor& images) override {
+        Tensor x = torch::relu(stem_norm_->forward(stem_->forward(by_imagenet_statistics(images))));
+        x = torch::max_pool2d(torch::constant_pad_nd(x, {1, 1, 1, 1}, 0), {3, 3}, {2, 2});
+        for (const Part& part : parts_) {
+            Tensor y = part.conv1->forward(torch::relu(part.norm1->forward(x)));
+            x = part.conv2 ? torch::cat({x, part.conv2->forward(torch::relu(part.norm2->forward(y)))}, 1)
+                           : torch::avg_pool2d(y, {2, 2}, {2, 2});
+        }
+        return torch::relu(final_norm_->forward(x));
+    }
+
+    bool in_top(const std::string& name) const override { return starts_with_any(name, {"conv5_", "bn."}); }
+
+  private:
+    /// A dense layer, or a transition when it has no second convolution.
+    struct Part {
+        std::shared_ptr<BatchNorm> norm1;
+        std::shared_ptr<Conv> conv1;
+        std::shared_ptr<BatchNorm> norm2;
+        std::shared_ptr<Conv> conv2;
+    };
+
+    std::shared_ptr<Conv> stem_;
+    std::shared_ptr<BatchNorm> stem_norm_, final_norm_;
+    std::vector<Part> parts_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<Backbone>> make_backbone(const BackbonePreset& preset) {
+    const Scale scale(preset);
+    if (preset.name == "xception") return std::make_shared<Xception>(scale);
+    if (preset.name == "efficientnet_b5") return std::make_shared<EfficientNetB5>(scale);
+    if (preset.name == "resnet152v2") return std::make_shared<ResNet152V2>(scale);
+    if (preset.name == "densenet201") return std::make_shared<DenseNet201>(scale);
+    return fail(Code::kInvalidArgument, "no backbone is called '{}'", preset.name);
+}
+
+}  // namespace scopenode::ml

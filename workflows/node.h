@@ -1,0 +1,72 @@
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/core/clock.h"
+#include "base/core/result.h"
+#include "config/settings.h"
+#include "ml/model.h"
+#include "storage/archive/archive.h"
+#include "storage/index/database.h"
+#include "workflows/ports.h"
+
+namespace scopenode::workflows {
+
+/// The study loop of a serving node: intake, study work, delivery, each on its own thread, all state in the index.
+///   event -> intake (eligibility, quiet timer) -> complete -> job -> study work -> results, outbox -> delivery
+/// Everything given must outlive it. Thread-safe.
+class StudyLoop {
+  public:
+    struct Parts {
+        const config::Settings& settings;
+        storage::Index& index;
+        storage::Archive& archive;
+        std::shared_ptr<const ml::Model> model;
+        SendObject send;
+        const Clock& clock;
+        std::string node_uid;
+        std::string program_version;
+    };
+    explicit StudyLoop(Parts parts);
+    ~StudyLoop();
+    /// Requeues what was running when the process died and starts the threads.
+    Status start();
+    /// Waits for the steps that are running; what is left goes on at the next start.
+    void stop();
+    /// Something was received or changed.
+    void wake();
+    /// Oldest job that could run now and does not, in ms (0: none): for /metrics.
+    std::int64_t oldest_runnable_job_ms() const;
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+/// The commands of a person on a node's state: used by the control socket beside a running node and directly
+/// otherwise. Each returns when the change is durable; arguments as on the command line. Result: text for the person.
+Result<std::string> run_command(storage::Index& index, const config::Settings& settings, const Clock& clock,
+                                const std::vector<std::string>& words);
+
+/// Readers; JSON as in design section 4 ("studies show --json") or plain text for a person.
+Result<std::string> studies_list(storage::Index& index, bool json);
+Result<std::string> studies_show(storage::Index& index, const std::string& study_uid, bool json);
+Result<std::string> studies_why(storage::Index& index, const std::string& study_uid, bool json);
+Result<std::string> jobs_list(storage::Index& index, const std::string& state, bool json);
+Result<std::string> jobs_show(storage::Index& index, std::int64_t id, bool json);
+Result<std::string> outbox_list(storage::Index& index, const std::string& state, bool json);
+
+/// `scopenode infer`: the same steps without a network or a node. Writes results.json and the report objects.
+struct OfflineOptions {
+    std::vector<std::filesystem::path> inputs;   ///< files and folders
+    std::filesystem::path out;
+    std::shared_ptr<const ml::Model> model;
+    int minimum_slices = 8;
+    std::string time_zone = "UTC";
+    std::string program_version;
+};
+Status infer_offline(const OfflineOptions& options, const Clock& clock);
+
+}  // namespace scopenode::workflows

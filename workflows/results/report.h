@@ -1,0 +1,62 @@
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/core/clock.h"
+#include "base/core/result.h"
+#include "workflows/study.h"
+
+namespace scopenode::workflows {
+
+/// Everything that a report needs besides the analysis. Times come from records, never from the clock.
+struct ReportContext {
+    std::string node_uid;                 ///< of this installation
+    std::string program_version;
+    std::string settings_revision;
+    std::string station_ae;
+    std::string time_zone;                ///< site.time_zone
+    bool write_timezone_offset = false;
+    int revision = 1;
+    std::string predecessor_sop_instance_uid;   ///< of the revision before, or ""
+    std::string predecessor_sop_class_uid;
+    UtcMs analysis_started = 0;           ///< Content Date/Time
+};
+
+/// An encoded DICOM object: Part 10 bytes.
+struct EncodedObject {
+    std::string kind;                     ///< "sr"
+    std::string sop_class_uid, sop_instance_uid, series_uid;
+    std::string bytes;
+};
+
+/// Comprehensive 3D SR, TID 1500, as in reference structured-reports section 3. Same input, same bytes.
+Result<EncodedObject> encode_report(const StudyAnalysis& analysis, const ReportContext& context);
+
+/// 2.25. plus a hash of node UID, study, revision, manifest, kind, SOP class and index (design promise 3).
+std::string result_uid(const ReportContext& context, const StudyAnalysis& analysis, const std::string& kind,
+                       const std::string& sop_class_uid, int index);
+
+/// A report read back; accepts the synonyms of the codes table.
+struct ReadReport {
+    std::string study_uid, sop_instance_uid, completion, verification, preliminary;
+    std::string predecessor_sop_instance_uid;
+    struct Finding {
+        std::string label;                ///< "epidural"
+        Presence presence = Presence::kUndetermined;
+        std::optional<double> probability, threshold;
+        std::vector<std::string> source_slices;      ///< SOP instance UIDs
+        std::string tracking_identifier, tracking_uid;
+    };
+    std::vector<Finding> findings;
+    std::vector<std::string> evidence;    ///< SOP instance UIDs of (0040,A375)
+    std::string conclusion, algorithm_name, algorithm_version, manifest_sha256;
+};
+Result<ReadReport> read_report(const std::filesystem::path& file);
+/// The report for a person, as plain text.
+std::string report_in_words(const ReadReport& report);
+
+/// The table of codes (config/codes.json), checked: only codes with status "verified" (or private) are sent.
+Status check_codes();
+
+}  // namespace scopenode::workflows

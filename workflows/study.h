@@ -1,0 +1,48 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/core/result.h"
+#include "ml/labels.h"
+#include "ml/manifest.h"
+#include "storage/dicom/header.h"
+
+namespace scopenode::workflows {
+
+enum class Presence { kPresent, kAbsent, kUndetermined };
+std::string_view word(Presence presence);   ///< "present", "absent", "undetermined"
+
+/// A coded reason, of a series, a slice or a study: one table in workflows/reasons.cpp.
+struct Reason {
+    std::string code;   ///< "LOCALIZER", "NOT_AXIAL", "TOO_FEW_SLICES", ...
+    std::string text;   ///< one sentence
+};
+
+/// One analysed slice.
+struct AnalysedSlice {
+    std::string sop_class_uid, sop_instance_uid;
+    double z_mm = 0;
+    ml::Scores scores{};          ///< raw
+};
+
+/// All that a report says: what the study work computes and results/ encodes.
+struct StudyAnalysis {
+    storage::InstanceHeader header;            ///< of one eligible slice, read again from its file
+    std::string series_uid;
+    std::vector<AnalysedSlice> slices;         ///< caudal to cranial
+    bool determined = true;                    ///< false: out of scope, every finding undetermined
+    ml::Scores probabilities{};                ///< study level, calibrated
+    std::array<Presence, ml::kLabelCount> findings{};
+    std::vector<Reason> reasons;
+    ml::Manifest manifest;
+    std::string model_id, manifest_sha256;
+};
+
+/// Judges by thresholds; `undetermined` everywhere when not determined.
+std::array<Presence, ml::kLabelCount> judge(const StudyAnalysis& analysis);
+
+/// One study of results.json (design section 4), as JSON text. `sr_path` may be "".
+std::string study_json(const StudyAnalysis& analysis, const std::string& state, int revision, const std::string& sr_path);
+
+}  // namespace scopenode::workflows
