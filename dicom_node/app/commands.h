@@ -1,0 +1,28 @@
+#pragma once
+#include <CLI/CLI.hpp>
+
+#include "base/core/result.h"
+
+namespace scopenode::dicom_node {
+
+/// Each adds its subcommand to the program; its callback sets `exit_code` (0 ok, 1 failed, 2 wrong usage). Errors go to
+/// stderr as one line by report(). One file a subcommand: cmd_<name>.cpp.
+void add_init_command(CLI::App& app, int& exit_code);
+void add_serve_command(CLI::App& app, int& exit_code);
+void add_config_command(CLI::App& app, int& exit_code);
+void add_send_command(CLI::App& app, int& exit_code);
+void add_infer_command(CLI::App& app, int& exit_code);
+void add_studies_command(CLI::App& app, int& exit_code);
+void add_jobs_command(CLI::App& app, int& exit_code);
+void add_outbox_command(CLI::App& app, int& exit_code);
+void add_archive_command(CLI::App& app, int& exit_code);
+void add_models_command(CLI::App& app, int& exit_code);    ///< list, info, evaluate
+void add_phantom_command(CLI::App& app, int& exit_code);
+void add_train_command(CLI::App& app, int& exit_code);     ///< run
+void add_bench_command(CLI::App& app, int& exit_code);     ///< receive, report
+void add_report_command(CLI::App& app, int& exit_code);    ///< `report read FILE`: a report in words
+
+/// "scopenode: <message>" on stderr; returns 1 (2 for kInvalidArgument).
+int report(const Error& error);
+
+}  // namespace scopenode::dicom_node
