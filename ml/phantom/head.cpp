@@ -157,8 +157,8 @@ void add_confounders(Head& head, Rng& rng) {
     const int count = c.streaks ? 9 : 3;
     for (int i = 0; i < count; ++i) {
         const float angle = kPi / 2 + rng.uniform(-0.5F, 0.5F);
-        const float hu = (c.streaks ? rng.uniform(10, 32) : rng.uniform(3, 8)) * rng.sign();
-        head.streaks.push_back({std::cos(angle), std::sin(angle), rng.uniform(-20, 50), rng.uniform(1.5F, 4), hu, rng.uniform(-48, -12)});
+        const float hu = (c.streaks ? rng.uniform(8, 22) : rng.uniform(2, 6)) * rng.sign();
+        head.streaks.push_back({std::cos(angle), std::sin(angle), rng.uniform(-20, 50), rng.uniform(1.5F, 4), hu, rng.uniform(-52, -20)});
     }
 }
 }  // namespace
@@ -244,7 +244,7 @@ Head Head::draw(Rng anatomy, Rng confounding) {
     head.confounders = draw_confounders(confounding);
     const float size = anatomy.uniform(0.93F, 1.05F);
     head.half_width = anatomy.uniform(64, 70) * size;
-    head.half_length = anatomy.uniform(81, 88) * size;
+    head.half_length = anatomy.uniform(79, 86) * size;
     head.height = anatomy.uniform(74, 84) * size;
     head.bone = anatomy.uniform(4.5F, 8);
     head.scalp = anatomy.uniform(3.5F, 8);

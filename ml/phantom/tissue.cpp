@@ -95,7 +95,7 @@ bool Tissue::outside_brain(Place& p, Sample& sample) const {
 }
 
 /// Falx, tentorium, sinuses and what lies on the falx.
-bool Tissue::midline(const Place& p, float tent, Sample& sample) const {
+bool Tissue::midline(const Place& p, float tent, Sample& sample, float& fold) const {
     const float away = std::fabs(p.shifted);
     const float above = p.z - tent;
     const float ey = (p.y + 4) / 50, ez = p.z / 38;
@@ -110,9 +110,10 @@ bool Tissue::midline(const Place& p, float tent, Sample& sample) const {
     const float rim = std::hypot(p.shifted, p.y - 14);
     if (p.y > 14 && rim > 19) {
         if (std::fabs(above) < 4.5F && p.depth < 6 && p.y > 38) return dense(head_.sinus_hu);
-        if (std::fabs(above) < 1.3F) return dense(head_.tentorium_hu);
+        if (std::fabs(above) < 0.8F) return dense(head_.tentorium_hu);
     }
     if (!falx) return false;
+    fold = soft(head_.falx_half - away, edge_);
     for (const auto& layer : bleeding_.falx) {
         const float u = (p.y - layer.y) / layer.half_y, v = (p.z - layer.z) / layer.half_z;
         const float f = 1 - std::max(u * u, v * v);
@@ -124,7 +125,7 @@ bool Tissue::midline(const Place& p, float tent, Sample& sample) const {
             return true;
         }
     }
-    return away < head_.falx_half ? dense(head_.falx_hu) : false;
+    return false;
 }
 
 bool Tissue::blob(const Place& p, Sample& sample) const {
@@ -159,7 +160,8 @@ float Tissue::fluid_share(const Place& p, float tent, float widening, float& gre
             share = std::max(share, soft(cistern.depth(p.shifted, p.y, p.z), 0.7F));
     if (p.z < -4 && p.z > -28) {
         const float stem = std::sqrt(p.shifted * p.shifted / 256 + (p.y - 14) * (p.y - 14) / 196);
-        if (stem > 1 && stem < 1.08F + 0.12F * atrophy + 0.05F * widening) share = 1;
+        const float width = 0.06F + 0.12F * atrophy + 0.05F * widening;
+        if (stem > 1 && stem < 1 + width && p.y > 8) share = std::max(share, 0.55F + 0.45F * atrophy);
     }
     if (below) {
         grey = 0.5F + 0.3F * head_.folds(p.x, p.y, p.z);
@@ -227,7 +229,10 @@ Sample Tissue::inside(Place p) const {
     const float reach = p.r / (head_.half_width + 8);
     p.shifted = p.x - shift_ * std::max(0.0F, 1 - reach * reach);
     const float tent = tentorium(p.shifted, p.y);
-    if (midline(p, tent, sample)) {
+    float fold = 0;
+    const bool dense = midline(p, tent, sample, fold);
+    if (dense || fold > 0.5F) {
+        if (!dense) sample = {head_.falx_hu, kNone, Matter::kSkullAndSkin};
         for (const auto& spot : head_.calcifications)
             if (spot.shape.radius2(p.shifted, p.y, p.z) < 1) sample.hu = spot.hu;
         return lifted();
@@ -252,6 +257,7 @@ Sample Tissue::inside(Place p) const {
     if (!bleeding_.blobs.empty() && blob(p, sample)) return lifted();
     const float share = soft(ventricle, 0.8F);
     if (share < 1) sample = parenchyma(p, tent);
+    sample.hu = mix(sample.hu, head_.falx_hu, fold);
     if (share > 0) {
         const bool blood = p.y > bleeding_.level[ix(group)];
         sample.hu = mix(share < 1 ? sample.hu : 0.0F, blood ? bleeding_.ventricle_hu : head_.csf, share);

@@ -36,7 +36,7 @@ class Tissue {
     float face(const Place& place) const;
     Sample inside(Place place) const;
     bool outside_brain(Place& place, Sample& sample) const;
-    bool midline(const Place& place, float tent, Sample& sample) const;
+    bool midline(const Place& place, float tent, Sample& sample, float& fold) const;
     bool blob(const Place& place, Sample& sample) const;
     Sample parenchyma(const Place& place, float tent) const;
     float fluid_share(const Place& place, float tent, float widening, float& grey) const;
