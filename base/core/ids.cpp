@@ -20,7 +20,7 @@ std::string hex_of(std::span<const unsigned char> bytes) {
 }
 
 std::string decimal_of(std::span<const unsigned char, 16> bytes) {
-    unsigned __int128 value = 0;
+    __extension__ unsigned __int128 value = 0;
     for (unsigned char b : bytes) value = (value << 8) | b;
     std::string out;
     do {
