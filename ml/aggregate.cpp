@@ -17,7 +17,8 @@ double logit(float probability) {
 
 Scores aggregate(std::span<const PlacedScores> slices) {
     std::vector<PlacedScores> sorted(slices.begin(), slices.end());
-    // Equal places are ordered by their scores, so that the sum below does not depend on the order of arrival.
+    // Equal places are ordered by their scores, so that the sum below does not depend on the order of
+    // arrival.
     std::sort(sorted.begin(), sorted.end(), [](const PlacedScores& a, const PlacedScores& b) {
         return a.z_mm != b.z_mm ? a.z_mm < b.z_mm : a.scores < b.scores;
     });
@@ -33,7 +34,8 @@ Scores aggregate(std::span<const PlacedScores> slices) {
         };
         std::size_t first = i;
         while (first > 0 && sorted[i].z_mm - sorted[first - 1].z_mm <= kReachMm) --first;
-        for (std::size_t j = first; j < sorted.size() && sorted[j].z_mm - sorted[i].z_mm <= kReachMm; ++j) add(sorted[j]);
+        for (std::size_t j = first; j < sorted.size() && sorted[j].z_mm - sorted[i].z_mm <= kReachMm; ++j)
+            add(sorted[j]);
         for (std::size_t k = 0; k < kLabelCount; ++k)
             best[k] = std::max(best[k], static_cast<float>(1 / (1 + std::exp(-sum[k] / weights))));
     }
@@ -41,7 +43,8 @@ Scores aggregate(std::span<const PlacedScores> slices) {
 }
 
 std::string_view aggregation_method() {
-    return "Per finding, the logits of the slices are smoothed along the normal of the stack with a Gaussian of 3 mm "
+    return "Per finding, the logits of the slices are smoothed along the normal of the stack with a Gaussian "
+           "of 3 mm "
            "(normalised over the slices present); the study's probability is the highest of them.";
 }
 

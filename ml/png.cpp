@@ -4,10 +4,13 @@
 
 namespace scopenode::ml {
 
-Status write_png(const std::filesystem::path& path, int width, int height, int channels, const std::vector<std::uint8_t>& pixels) {
+Status write_png(const std::filesystem::path& path, int width, int height, int channels,
+                 const std::vector<std::uint8_t>& pixels) {
     if (width < 1 || height < 1 || (channels != 1 && channels != 3) ||
-        pixels.size() != static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * static_cast<std::size_t>(channels))
-        return fail(Code::kInvalidArgument, "{} x {} x {} does not fit {} bytes of a picture", width, height, channels, pixels.size());
+        pixels.size() != static_cast<std::size_t>(width) * static_cast<std::size_t>(height) *
+                             static_cast<std::size_t>(channels))
+        return fail(Code::kInvalidArgument, "{} x {} x {} does not fit {} bytes of a picture", width, height,
+                    channels, pixels.size());
     png_image image{};
     image.version = PNG_IMAGE_VERSION;
     image.width = static_cast<png_uint_32>(width);

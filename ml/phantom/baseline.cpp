@@ -48,7 +48,8 @@ double highest_mean(const HuImage& slice, const std::vector<char>& inside, int s
     for (std::size_t y = 0; y < static_cast<std::size_t>(h); ++y)
         for (std::size_t x = 0; x < static_cast<std::size_t>(w); ++x) {
             const std::size_t i = y * static_cast<std::size_t>(w) + x, o = (y + 1) * stride + x + 1;
-            hu[o] = hu[o - 1] + hu[o - stride] - hu[o - stride - 1] + (inside[i] ? static_cast<double>(slice.hu[i]) : 0.0);
+            hu[o] = hu[o - 1] + hu[o - stride] - hu[o - stride - 1] +
+                    (inside[i] ? static_cast<double>(slice.hu[i]) : 0.0);
             count[o] = count[o - 1] + count[o - stride] - count[o - stride - 1] + (inside[i] ? 1 : 0);
         }
     double best = -1000;

@@ -15,7 +15,7 @@ struct Draw {
 
     bool small() const { return visibility == Visibility::kSmall; }
     float hu() const {
-        if (visibility == Visibility::kFaint) return head.grey + rng.uniform(6.5F, 12.5F);
+        if (visibility == Visibility::kFaint) return head.grey + rng.uniform(6.5F, 11.5F);
         return rng.uniform(66, 82);
     }
     /// For the ordinary and for the small bleeding.
@@ -40,12 +40,12 @@ void add_epidural(const Draw& d, float scale, Bleeding& out) {
     static constexpr std::array<float, 4> kPlaces{62, 85, 118, 35};
     const float side = d.rng.sign();
     const float at = kPlaces[static_cast<std::size_t>(d.rng.below(4))] + d.rng.uniform(-10, 10);
-    Layer l = layer(d.head, side * at, d.pick(34, 46, 17, 23) * std::sqrt(scale));
+    Layer l = layer(d.head, side * at, d.pick(28, 40, 17, 23) * std::sqrt(scale));
     l.kind = kEpidural;
     l.lens = true;
     l.z = d.rng.uniform(5, 38);
-    l.half_z = d.pick(24, 36, 11, 15) * std::sqrt(scale);
-    l.thickness = d.pick(15, 25, 6, 8.5F) * std::sqrt(scale);
+    l.half_z = d.pick(19, 30, 11, 15) * std::sqrt(scale);
+    l.thickness = d.pick(13, 21, 6, 8.5F) * std::sqrt(scale);
     l.hu = d.hu();
     out.shift -= side * 0.22F * l.thickness;
     out.layers.push_back(l);
@@ -75,24 +75,31 @@ void add_subdural(const Draw& d, float scale, Bleeding& out) {
         out.layers.push_back(l);
         return;
     }
-    Layer l = layer(d.head, side * d.rng.uniform(82, 104), d.rng.uniform(95, 120));
+    Layer l = layer(d.head, side * d.rng.uniform(82, 104), d.rng.uniform(65, 105));
     l.kind = kSubdural;
     l.z = d.rng.uniform(15, 35);
-    l.half_z = d.rng.uniform(38, 52);
-    l.thickness = d.rng.uniform(8.5F, 14) * std::sqrt(scale);
+    l.half_z = d.rng.uniform(26, 42);
+    l.thickness = d.rng.uniform(8, 12) * std::sqrt(scale);
     l.hu = hu;
     out.shift -= side * 0.35F * l.thickness;
     out.layers.push_back(l);
 }
 
 void add_parenchymal(const Draw& d, float scale, Bleeding& out) {
-    static constexpr std::array<std::array<float, 3>, 8> kPlaces{{{27, -3, 6}, {24, -2, 8}, {14, 12, 6}, {30, -38, 22},
-                                                                  {36, 18, 32}, {28, 50, 18}, {44, 8, -12}, {22, 50, -36}}};
+    static constexpr std::array<std::array<float, 3>, 8> kPlaces{{{27, -3, 6},
+                                                                  {24, -2, 8},
+                                                                  {14, 12, 6},
+                                                                  {30, -38, 22},
+                                                                  {36, 18, 32},
+                                                                  {28, 50, 18},
+                                                                  {44, 8, -12},
+                                                                  {22, 50, -36}}};
     const auto& at = kPlaces[static_cast<std::size_t>(d.rng.below(8))];
     const float side = d.rng.sign();
     const float hu = d.hu();
-    const float size = d.pick(12.5F, 18, 5.5F, 7.5F) * std::cbrt(scale);
-    Ellipsoid e{side * (at[0] + d.rng.uniform(-3, 3)), at[1] + d.rng.uniform(-5, 5), at[2] + d.rng.uniform(-4, 4)};
+    const float size = d.pick(11.5F, 16, 5.5F, 7.5F) * std::cbrt(scale);
+    Ellipsoid e{side * (at[0] + d.rng.uniform(-3, 3)), at[1] + d.rng.uniform(-5, 5),
+                at[2] + d.rng.uniform(-4, 4)};
     e.a = size * d.rng.uniform(0.8F, 1.05F);
     e.b = size * d.rng.uniform(0.95F, 1.3F);
     e.c = size * d.rng.uniform(0.8F, 1.1F);
@@ -136,20 +143,22 @@ void add_subarachnoid(const Draw& d, float scale, Bleeding& out) {
     if (d.small()) {
         const float r = 16 * std::cbrt(scale);
         if (d.rng.chance(0.5))
-            out.regions.push_back({side * d.rng.uniform(38, 46), d.rng.uniform(-20, -4), d.rng.uniform(-8, 12), r * 1.3F, r, r});
+            out.regions.push_back({side * d.rng.uniform(38, 46), d.rng.uniform(-20, -4),
+                                   d.rng.uniform(-8, 12), r * 1.3F, r, r});
         else
             out.regions.push_back({side * 36, d.rng.uniform(-30, 35), d.rng.uniform(45, 58), r, r * 1.2F, r});
         out.widening = 0.7F;
         return;
     }
-    out.widening = d.rng.uniform(0.9F, 1.4F) * std::sqrt(scale);
+    out.widening = d.rng.uniform(0.8F, 1.2F) * std::sqrt(scale);
     const float r = std::sqrt(scale);
     if (d.rng.chance(0.7)) {
-        out.regions.push_back({side * d.rng.uniform(0, 8), -6, -16, 64 * r, 56 * r, 30 * r});
+        out.regions.push_back({side * d.rng.uniform(0, 8), -6, -16, 54 * r, 46 * r, 24 * r});
         if (d.rng.chance(0.5)) out.regions.push_back({0, -60, 15, 14 * r, 40 * r, 34 * r});
         if (d.rng.chance(0.5)) out.regions.push_back({side * 55, 5, 25, 28 * r, 45 * r, 30 * r});
     } else {
-        out.regions.push_back({side * 45, d.rng.uniform(-25, 20), d.rng.uniform(35, 48), 40 * r, 50 * r, 34 * r});
+        out.regions.push_back(
+            {side * 45, d.rng.uniform(-25, 20), d.rng.uniform(35, 48), 32 * r, 42 * r, 26 * r});
     }
 }
 }  // namespace
@@ -167,7 +176,8 @@ Bleeding draw_bleeding(const Head& head, const std::vector<std::uint8_t>& kinds,
                        const std::array<float, kLabelCount>& scale, Rng rng) {
     Bleeding out;
     const Draw draw{head, visibility, rng};
-    for (const std::uint8_t kind : {kEpidural, kSubdural, kIntraparenchymal, kIntraventricular, kSubarachnoid}) {
+    for (const std::uint8_t kind :
+         {kEpidural, kSubdural, kIntraparenchymal, kIntraventricular, kSubarachnoid}) {
         if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) continue;
         const float s = scale[kind];
         if (kind == kEpidural) add_epidural(draw, s, out);

@@ -11,7 +11,8 @@ namespace scopenode::ml {
 /// Places in kLabels.
 enum Kind : std::uint8_t { kNone, kEpidural, kIntraparenchymal, kIntraventricular, kSubarachnoid, kSubdural };
 
-/// A layer between skull and brain: a lens (epidural) or a crescent (subdural; kNone: a hygroma, which is no blood).
+/// A layer between skull and brain: a lens (epidural) or a crescent (subdural; kNone: a hygroma, which is no
+/// blood).
 struct Layer {
     std::uint8_t kind = kNone;
     bool lens = false;
@@ -36,7 +37,7 @@ struct Bleeding {
     std::vector<Blob> blobs;
     std::array<float, 4> level{1e3F, 1e3F, 1e3F, 1e3F};  ///< per ventricle: blood where y is greater
     float ventricle_hu = 0;
-    std::vector<Ellipsoid> regions;                      ///< where the subarachnoid space holds blood
+    std::vector<Ellipsoid> regions;  ///< where the subarachnoid space holds blood
     float widening = 0, subarachnoid_hu = 0;
     float shift = 0;
 };

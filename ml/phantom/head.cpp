@@ -13,7 +13,8 @@ const std::array<float, kSines>& sines() {
     static const std::array<float, kSines> table = [] {
         std::array<float, kSines> t{};
         for (int i = 0; i < kSines; ++i)
-            t[static_cast<std::size_t>(i)] = static_cast<float>(std::sin((i + 0.5) * 2 * std::numbers::pi / kSines));
+            t[static_cast<std::size_t>(i)] =
+                static_cast<float>(std::sin((i + 0.5) * 2 * std::numbers::pi / kSines));
         return t;
     }();
     return table;
@@ -95,7 +96,8 @@ void add_ventricles(Head& head, Rng& rng) {
         add({s * 33, 6, -16, 2.4F, 15, 3.5F}, 12);
         const float hu = head.confounders.choroid_calcification ? rng.uniform(90, 300) : head.grey + 4;
         const float size = rng.uniform(2.0F, 3.6F);
-        head.calcifications.push_back({{s * (24 + rng.uniform(-2, 2)), 30 + rng.uniform(-3, 3), 11, size, size * 1.4F, 4.5F}, hu});
+        head.calcifications.push_back(
+            {{s * (24 + rng.uniform(-2, 2)), 30 + rng.uniform(-3, 3), 11, size, size * 1.4F, 4.5F}, hu});
         head.deep_grey.push_back(turned({s * 11, 9, 4, 8, 14, 9}, -25 * s));
         head.deep_grey.push_back(turned({s * (13 + 2 * v), -20, 9, 4.5F, 9, 10}, 15 * s));
         head.deep_grey.push_back(turned({s * 25, -3, 4, 7.5F, 16, 11}, 10 * s));
@@ -132,25 +134,36 @@ void add_confounders(Head& head, Rng& rng) {
     const Confounders& c = head.confounders;
     if (c.calcified_falx) {
         const float size = rng.uniform(1.5F, 3.5F);
-        head.calcifications.push_back({{0, rng.uniform(-65, -45), rng.uniform(25, 50), size * 0.7F, size * 2.5F, size * 2}, rng.uniform(120, 600)});
+        head.calcifications.push_back(
+            {{0, rng.uniform(-65, -45), rng.uniform(25, 50), size * 0.7F, size * 2.5F, size * 2},
+             rng.uniform(120, 600)});
         head.falx_hu = rng.uniform(58, 75);
         head.falx_half = 1.2F;
     }
     for (int side = -1; side <= 1 && c.ganglia_calcification; side += 2) {
         const float size = rng.uniform(1.5F, 4.0F);
-        head.calcifications.push_back({{static_cast<float>(side) * rng.uniform(20, 24), rng.uniform(-8, 4), rng.uniform(1, 6), size * 0.8F, size * 1.5F, size + 1}, rng.uniform(70, 260)});
+        head.calcifications.push_back({{static_cast<float>(side) * rng.uniform(20, 24), rng.uniform(-8, 4),
+                                        rng.uniform(1, 6), size * 0.8F, size * 1.5F, size + 1},
+                                       rng.uniform(70, 260)});
     }
     if (c.dense_sinus) head.sinus_hu = rng.uniform(57, 68);
     if (c.dense_tentorium) head.tentorium_hu = rng.uniform(58, 70);
     if (c.vessels) {
-        head.vessel_hu = rng.uniform(90, 160);
+        const float hu = rng.uniform(90, 160);
         head.sinus_hu = rng.uniform(80, 120);
+        for (const float side : {-1.0F, 1.0F}) {
+            head.calcifications.push_back({turned({side * 18, -11, -19, 14, 1.7F, 2.2F}, -12 * side), hu});
+            head.calcifications.push_back({{side * 2.2F, -38, 2, 1.3F, 2.2F, 20}, hu});
+        }
+        head.calcifications.push_back({{0, 1, -34, 1.9F, 1.9F, 13}, hu});
     }
     if (c.old_infarct) {
         const float s = rng.sign();
-        static constexpr std::array<std::array<float, 3>, 4> kPlaces{{{48, -12, 18}, {42, 40, 25}, {24, 62, 8}, {30, 62, -35}}};
+        static constexpr std::array<std::array<float, 3>, 4> kPlaces{
+            {{48, -12, 18}, {42, 40, 25}, {24, 62, 8}, {30, 62, -35}}};
         const auto& at = kPlaces[static_cast<std::size_t>(rng.below(4))];
-        head.infarcts.push_back({s * at[0], at[1], at[2], rng.uniform(10, 20), rng.uniform(14, 24), rng.uniform(10, 22)});
+        head.infarcts.push_back(
+            {s * at[0], at[1], at[2], rng.uniform(10, 20), rng.uniform(14, 24), rng.uniform(10, 22)});
         head.infarct_hu = rng.uniform(10, 20);
         head.shift = s * rng.uniform(0, 3);
     }
@@ -158,7 +171,8 @@ void add_confounders(Head& head, Rng& rng) {
     for (int i = 0; i < count; ++i) {
         const float angle = kPi / 2 + rng.uniform(-0.5F, 0.5F);
         const float hu = (c.streaks ? rng.uniform(8, 22) : rng.uniform(2, 6)) * rng.sign();
-        head.streaks.push_back({std::cos(angle), std::sin(angle), rng.uniform(-20, 50), rng.uniform(1.5F, 4), hu, rng.uniform(-52, -20)});
+        head.streaks.push_back({std::cos(angle), std::sin(angle), rng.uniform(-20, 50), rng.uniform(1.5F, 4),
+                                hu, rng.uniform(-52, -20)});
     }
 }
 }  // namespace
@@ -173,8 +187,10 @@ int angle_bin(float x, float y) {
     const float sum = std::fabs(x) + std::fabs(y) + 1e-6F;
     const float p = x / sum;  // the front is y < 0
     float quarter = 0;
-    if (y <= 0) quarter = x >= 0 ? p : 4 + p;
-    else quarter = 2 - p;
+    if (y <= 0)
+        quarter = x >= 0 ? p : 4 + p;
+    else
+        quarter = 2 - p;
     const int i = static_cast<int>(quarter * (kAngles / 4));
     return i < 0 ? 0 : (i >= kAngles ? kAngles - 1 : i);
 }
@@ -194,7 +210,9 @@ float Ellipsoid::radius2(float px, float py, float pz) const {
     return u * u + v * v + dz * dz;
 }
 
-float Ellipsoid::smallest() const { return std::min(a, std::min(b, c)); }
+float Ellipsoid::smallest() const {
+    return std::min(a, std::min(b, c));
+}
 
 float Ellipsoid::depth(float px, float py, float pz) const {
     return (1 - std::sqrt(radius2(px, py, pz))) * smallest();
@@ -253,7 +271,7 @@ Head Head::draw(Rng anatomy, Rng confounding) {
     head.white = head.grey - anatomy.uniform(6.5F, 10);
     head.csf = anatomy.uniform(2, 10);
     head.bone_hu = anatomy.uniform(900, 1400);
-    head.cupping = anatomy.uniform(0, 4);
+    head.cupping = anatomy.uniform(0, 8);
     head.falx_hu = anatomy.uniform(42, 50);
     head.tentorium_hu = anatomy.uniform(42, 50);
     head.sinus_hu = anatomy.uniform(44, 54);

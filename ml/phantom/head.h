@@ -8,7 +8,8 @@
 
 namespace scopenode::ml {
 
-/// Head frame in mm: x to the image's right, y to the back, z to the vertex; the origin is near the third ventricle.
+/// Head frame in mm: x to the image's right, y to the back, z to the vertex; the origin is near the third
+/// ventricle.
 struct Ellipsoid {
     float x = 0, y = 0, z = 0;
     float a = 1, b = 1, c = 1;
@@ -32,7 +33,7 @@ struct Gyroid {
     float operator()(float x, float y, float z) const;
 };
 
-/// Confounders: things that are not blood, drawn without a look at the label.
+/// Things that are not blood, drawn without a look at the label.
 struct Confounders {
     bool calcified_falx = false, ganglia_calcification = false, dense_sinus = false, streaks = false;
     bool old_infarct = false, vessels = false, dense_tentorium = false, hygroma = false, hyperostosis = false;
@@ -51,6 +52,7 @@ struct Ventricle {
     Ellipsoid shape;
     int group = 0;  ///< 0 and 1 lateral (x < 0, x > 0), 2 third, 3 fourth
 };
+/// Any small dense thing: calcification, plexus, vessel with contrast.
 struct Calcification {
     Ellipsoid shape;
     float hu = 0;
@@ -64,7 +66,7 @@ struct Head {
     float half_width = 67, half_length = 84, height = 78, bone = 6, scalp = 5;
     float atrophy = 0.3F;
     float grey = 39, white = 29, csf = 6, bone_hu = 1150, fat = -85, muscle = 52;
-    float falx_hu = 46, falx_half = 0.8F, tentorium_hu = 46, sinus_hu = 49, vessel_hu = 0, cupping = 2;
+    float falx_hu = 46, falx_half = 0.8F, tentorium_hu = 46, sinus_hu = 49, cupping = 2;
     float shift = 0;
     Gyroid sulci, folds, texture;
     std::vector<Ventricle> ventricles;
@@ -84,7 +86,9 @@ struct Head {
 
 /// Index into the tables over the angle, from a cheap pseudo-angle; 0 is the front, growing to x > 0.
 int angle_bin(float x, float y);
-inline int height_bin(float z) { return static_cast<int>((z - kLowest) * (1.0F / kHeightStep)); }
+inline int height_bin(float z) {
+    return static_cast<int>((z - kLowest) * (1.0F / kHeightStep));
+}
 float table_sine(float x);
 
 }  // namespace scopenode::ml

@@ -12,44 +12,44 @@ namespace scopenode::ml {
 
 /// How one make of scanner stores its slices.
 struct Scanner {
-    std::string name;             ///< "ge_like", ...
+    std::string name;  ///< "ge_like", ...
     std::string manufacturer;
     std::string model;
     std::string kernel;
     bool is_signed = true;
     int bits_stored = 16;
-    int intercept = -1024;        ///< HU = raw * 1 + intercept
-    int padding_raw = 0;          ///< raw value outside the field of view
+    int intercept = -1024;  ///< HU = raw * 1 + intercept
+    int padding_raw = 0;    ///< raw value outside the field of view
     bool has_padding = true;
-    double pixel_mm = 0.45;       ///< at 512 pixels
+    double pixel_mm = 0.45;  ///< at 512 pixels
     double slice_mm = 5;
-    double tilt_degrees = 0;      ///< gantry tilt
+    double tilt_degrees = 0;  ///< gantry tilt
 };
 const std::vector<Scanner>& phantom_scanners();
 
 struct PhantomOptions {
     int slices = 28;
-    int size = 512;               ///< pixels
+    int size = 512;  ///< pixels
     std::uint64_t seed = 1;
     double positive_rate = 0.5;
-    std::string scanner;          ///< empty: mixed
+    std::string scanner;  ///< empty: mixed
 };
 
 /// One synthetic head CT with its truth. Everything depends on (options, number) alone.
 struct PhantomStudy {
     Scanner scanner;
-    std::array<bool, kLabelCount> findings{};                      ///< of the study, `any` first
+    std::array<bool, kLabelCount> findings{};  ///< of the study, `any` first
     std::vector<std::array<bool, kLabelCount>> slice_findings;
-    std::vector<HuImage> slices;                                   ///< caudal to cranial; padding = -2000
+    std::vector<HuImage> slices;  ///< caudal to cranial; padding = -2000
     std::vector<double> z_mm;
-    double volume_ml = 0;                                          ///< of blood
-    double contrast_hu = 0;                                        ///< blood minus what is around, mean; 0 when none
-    std::vector<std::string> confounders;                          ///< calcification, artefact, ... without label
+    double volume_ml = 0;                  ///< of blood
+    double contrast_hu = 0;                ///< blood minus what is around, mean; 0 when none
+    std::vector<std::string> confounders;  ///< calcification, artefact, ... without label
 };
 Result<PhantomStudy> make_phantom(const PhantomOptions& options, std::uint64_t number);
 
-/// Two guesses that learn nothing, for comparison with a model: the highest 5 mm-smoothed HU inside the skull,
-/// and the volume (ml) of 50-90 HU inside the skull.
+/// Two guesses that learn nothing, for comparison with a model: the highest 5 mm-smoothed HU inside the
+/// skull, and the volume (ml) of 50-90 HU inside the skull.
 struct BaselineScores {
     double highest_hu = 0;
     double dense_volume_ml = 0;

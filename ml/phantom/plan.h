@@ -14,7 +14,8 @@ struct Pose {
         x -= offset_x;
         y -= offset_y;
         const auto& r = rotation;
-        return {r[0] * x + r[1] * y + r[2] * z, r[3] * x + r[4] * y + r[5] * z, r[6] * x + r[7] * y + r[8] * z};
+        return {r[0] * x + r[1] * y + r[2] * z, r[3] * x + r[4] * y + r[5] * z,
+                r[6] * x + r[7] * y + r[8] * z};
     }
 };
 

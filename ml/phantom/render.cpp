@@ -42,7 +42,8 @@ float streak(const Head& head, const std::array<float, 3>& p) {
     return sum;
 }
 
-std::array<double, kLabelCount> sample_slice(const Plan& plan, const Tissue& tissue, int slice, Grid& grid, Sums& sums) {
+std::array<double, kLabelCount> sample_slice(const Plan& plan, const Tissue& tissue, int slice, Grid& grid,
+                                             Sums& sums) {
     std::array<double, kLabelCount> counts{};
     const auto thick = static_cast<float>(plan.scanner.slice_mm);
     const float z = plan.pose.first_z + thick * static_cast<float>(slice);
@@ -53,13 +54,15 @@ std::array<double, kLabelCount> sample_slice(const Plan& plan, const Tissue& tis
     std::size_t n = 0;
     for (int j = 0; j < grid.cells; ++j)
         for (int i = 0; i < grid.cells; ++i, ++n) {
-            const float x = (static_cast<float>(i) - middle) * grid.cell_mm, y = (static_cast<float>(j) - middle) * grid.cell_mm;
+            const float x = (static_cast<float>(i) - middle) * grid.cell_mm,
+                        y = (static_cast<float>(j) - middle) * grid.cell_mm;
             float sum = 0;
             for (int layer = 0; layer < kLayers; ++layer) {
                 const float dz = thick * ((static_cast<float>(layer) + 0.5F) / kLayers - 0.5F);
                 const auto p = plan.pose.to_head(x, y, z + dz);
                 Sample s = tissue.at(p[0], p[1], p[2]);
-                if (s.matter == Matter::kOutside) s.hu = headrest(x - plan.pose.offset_x, y - plan.pose.offset_y, rest);
+                if (s.matter == Matter::kOutside)
+                    s.hu = headrest(x - plan.pose.offset_x, y - plan.pose.offset_y, rest);
                 if (s.kind != kNone) {
                     counts[s.kind] += 1;
                     ++grid.blood[n];
@@ -84,12 +87,14 @@ void measure_around(const Grid& grid, Sums& sums) {
     const auto cell = [&](int x, int y) -> int& { return table[static_cast<std::size_t>(y * (n + 1) + x)]; };
     for (int y = 0; y < n; ++y)
         for (int x = 0; x < n; ++x)
-            cell(x + 1, y + 1) = cell(x, y + 1) + cell(x + 1, y) - cell(x, y) + (grid.blood[static_cast<std::size_t>(y * n + x)] > 0 ? 1 : 0);
+            cell(x + 1, y + 1) = cell(x, y + 1) + cell(x + 1, y) - cell(x, y) +
+                                 (grid.blood[static_cast<std::size_t>(y * n + x)] > 0 ? 1 : 0);
     for (int y = 0; y < n; ++y)
         for (int x = 0; x < n; ++x) {
             const auto i = static_cast<std::size_t>(y * n + x);
             if (grid.brain[i] != kLayers) continue;
-            const int x0 = std::max(0, x - reach), x1 = std::min(n, x + reach + 1), y0 = std::max(0, y - reach), y1 = std::min(n, y + reach + 1);
+            const int x0 = std::max(0, x - reach), x1 = std::min(n, x + reach + 1),
+                      y0 = std::max(0, y - reach), y1 = std::min(n, y + reach + 1);
             if (cell(x1, y1) - cell(x0, y1) - cell(x1, y0) + cell(x0, y0) == 0) continue;
             sums.around_hu += static_cast<double>(grid.hu[i]);
             sums.around_count += 1;
@@ -125,28 +130,37 @@ std::vector<float> noise_tile(Rng& rng, float hu) {
     return tile;
 }
 
-float range_low(const Scanner& s) { return s.has_padding ? -1023.0F : -1024.0F; }
+float range_low(const Scanner& s) {
+    return s.has_padding ? -1023.0F : -1024.0F;
+}
 
-HuImage develop(const Grid& grid, const Scanner& scanner, int size, const std::vector<float>& tile, Rng& rng) {
-    HuImage image{size, size, std::vector<float>(static_cast<std::size_t>(size) * static_cast<std::size_t>(size))};
-    const float low = range_low(scanner), radius2 = 0.25F * static_cast<float>(size) * static_cast<float>(size);
+HuImage develop(const Grid& grid, const Scanner& scanner, int size, const std::vector<float>& tile,
+                Rng& rng) {
+    HuImage image{size, size,
+                  std::vector<float>(static_cast<std::size_t>(size) * static_cast<std::size_t>(size))};
+    const float low = range_low(scanner),
+                radius2 = 0.25F * static_cast<float>(size) * static_cast<float>(size);
     const bool fine = grid.cells < size;
     const auto n = static_cast<std::size_t>(grid.cells);
     std::vector<float> row(n);
     std::size_t before = rng.next() % (kTile - 2048);
     for (int j = 0; j < size; ++j) {
-        const float gy = fine ? std::clamp(0.5F * static_cast<float>(j) - 0.25F, 0.0F, static_cast<float>(n - 1)) : static_cast<float>(j);
+        const float gy =
+            fine ? std::clamp(0.5F * static_cast<float>(j) - 0.25F, 0.0F, static_cast<float>(n - 1))
+                 : static_cast<float>(j);
         const auto y0 = static_cast<std::size_t>(gy);
         const std::size_t y1 = std::min(y0 + 1, n - 1);
         const float fy = gy - static_cast<float>(y0);
-        for (std::size_t i = 0; i < n; ++i) row[i] = grid.hu[y0 * n + i] * (1 - fy) + grid.hu[y1 * n + i] * fy;
+        for (std::size_t i = 0; i < n; ++i)
+            row[i] = grid.hu[y0 * n + i] * (1 - fy) + grid.hu[y1 * n + i] * fy;
         const std::size_t now = rng.next() % (kTile - 2048);
         const float dy = static_cast<float>(j) + 0.5F - 0.5F * static_cast<float>(size);
         float* out = image.hu.data() + static_cast<std::size_t>(j) * static_cast<std::size_t>(size);
         for (int i = 0; i < size; ++i) {
             float hu = 0;
             if (fine) {
-                const float gx = std::clamp(0.5F * static_cast<float>(i) - 0.25F, 0.0F, static_cast<float>(n - 1));
+                const float gx =
+                    std::clamp(0.5F * static_cast<float>(i) - 0.25F, 0.0F, static_cast<float>(n - 1));
                 const auto x0 = static_cast<std::size_t>(gx);
                 const float fx = gx - static_cast<float>(x0);
                 hu = row[x0] * (1 - fx) + row[std::min(x0 + 1, n - 1)] * fx;
@@ -194,7 +208,8 @@ void render(const Plan& plan, const PhantomOptions& options, Rng rng, PhantomStu
         study.volume_ml += slice_ml;
         for (std::size_t i = 0; i < kLabelCount; ++i) study.findings[i] = study.findings[i] || found[i];
         study.slice_findings.push_back(found);
-        study.z_mm.push_back(std::round(100 * static_cast<double>(plan.pose.first_z)) / 100 + k * plan.scanner.slice_mm);
+        study.z_mm.push_back(std::round(100 * static_cast<double>(plan.pose.first_z)) / 100 +
+                             k * plan.scanner.slice_mm);
         smooth(grid);
         study.slices.push_back(develop(grid, plan.scanner, options.size, tile, rng));
     }

@@ -30,7 +30,8 @@ class Rng {
     /// Nearly normal, mean 0 and deviation 1, from the four sixteen-bit parts of one draw.
     float normal() {
         const std::uint64_t z = next();
-        const auto sum = static_cast<float>((z & 0xFFFF) + ((z >> 16) & 0xFFFF) + ((z >> 32) & 0xFFFF) + (z >> 48));
+        const auto sum =
+            static_cast<float>((z & 0xFFFF) + ((z >> 16) & 0xFFFF) + ((z >> 32) & 0xFFFF) + (z >> 48));
         return (sum * (1.0F / 65536.0F) - 2.0F) * 1.7320508F;
     }
 

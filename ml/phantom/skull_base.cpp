@@ -14,7 +14,9 @@ constexpr Ellipsoid kSphenoid{0, -22, -38, 13, 12, 9};
 constexpr Ellipsoid kEthmoid{0, -52, -36, 12, 22, 15};
 constexpr Ellipsoid kFrontalSinus{2, -86, -16, 16, 6, 10};
 
-float mix(float a, float b, float share) { return a + (b - a) * share; }
+float mix(float a, float b, float share) {
+    return a + (b - a) * share;
+}
 
 float cavity(float x, float y, float z) {
     float depth = z - kFloor;
@@ -61,7 +63,8 @@ Sample Tissue::base(Place p) const {
     Sample sample;
     sample.matter = Matter::kSkullAndSkin;
     if (share < 1) {
-        const float rout = head_.r_out[static_cast<std::size_t>(p.angle)] * head_.s_out[static_cast<std::size_t>(p.height)];
+        const float rout =
+            head_.r_out[static_cast<std::size_t>(p.angle)] * head_.s_out[static_cast<std::size_t>(p.height)];
         const bool vault_wall = low > 0 || p.vault < low;
         const float shell = vault_wall ? rout - p.r : std::min(3.2F + p.depth, rout - p.r);
         const bool sinus = kFrontalSinus.radius2(p.x, p.y, p.z) < 1 && p.depth < -1.5F && rout - p.r > 1.5F;

@@ -5,17 +5,29 @@
 
 namespace scopenode::ml {
 namespace {
-float mix(float a, float b, float share) { return a + (b - a) * share; }
-std::size_t ix(int i) { return static_cast<std::size_t>(i); }
+float mix(float a, float b, float share) {
+    return a + (b - a) * share;
+}
+std::size_t ix(int i) {
+    return static_cast<std::size_t>(i);
+}
 /// Height of the tentorium above a point.
-float tentorium(float x, float y) { return 5 - 0.45F * std::fabs(x) - 0.3F * (y - 30); }
+float tentorium(float x, float y) {
+    return 5 - 0.45F * std::fabs(x) - 0.3F * (y - 30);
+}
 }  // namespace
 
 Tissue::Tissue(const Head& head, const Bleeding& bleeding, float cell_mm, float layer_mm)
-    : head_(head), bleeding_(bleeding), edge_(cell_mm / 2), layer_(layer_mm / 2), shift_(head.shift + bleeding.shift) {}
+    : head_(head),
+      bleeding_(bleeding),
+      edge_(cell_mm / 2),
+      layer_(layer_mm / 2),
+      shift_(head.shift + bleeding.shift) {}
 
 /// Share of a cell inside an edge that lies `mm` away.
-float Tissue::soft(float mm, float edge) const { return std::clamp(mm / (2 * edge) + 0.5F, 0.0F, 1.0F); }
+float Tissue::soft(float mm, float edge) const {
+    return std::clamp(mm / (2 * edge) + 0.5F, 0.0F, 1.0F);
+}
 
 Sample Tissue::at(float x, float y, float z) const {
     Place p{x, y, z, 0, 0, height_bin(z), 0, 0, 0};
@@ -24,8 +36,7 @@ Sample Tissue::at(float x, float y, float z) const {
     p.r = std::sqrt(x * x + y * y);
     const float skin = head_.r_skin[ix(p.angle)] * head_.s_skin[ix(p.height)];
     if (p.r > skin + edge_) return {};
-    p.vault = (head_.r_in[ix(p.angle)] * head_.s_in[ix(p.height)] - p.r) *
-              head_.normal_in[ix(p.height)];
+    p.vault = (head_.r_in[ix(p.angle)] * head_.s_in[ix(p.height)] - p.r) * head_.normal_in[ix(p.height)];
     Sample sample = z > kVaultEnd ? vault(p) : base(p);
     const float share = soft(skin - p.r, edge_);
     sample.hu = mix(-1000, sample.hu, share);
@@ -57,7 +68,8 @@ Sample Tissue::vault(Place p) const {
     if (share < 1) {
         const float outer = head_.normal_out[ix(p.height)];
         const float rout = head_.r_out[ix(p.angle)] * head_.s_out[ix(p.height)];
-        const float bone_share = soft((rout - p.r) * outer, edge_ * outer + layer_ * std::sqrt(1 - outer * outer));
+        const float bone_share =
+            soft((rout - p.r) * outer, edge_ * outer + layer_ * std::sqrt(1 - outer * outer));
         sample.hu = mix(scalp(p), bone(p), bone_share);
         if (share <= 0) return sample;
     }
@@ -83,7 +95,8 @@ bool Tissue::outside_brain(Place& p, Sample& sample) const {
         const float thickness = layer.at(p.angle, p.z);
         if (thickness <= 0) continue;
         if (p.vault < thickness) {
-            sample.hu = layer.hu + (layer.kind == kNone ? 1.0F : 3.0F) * head_.folds(0.5F * p.x, 0.5F * p.y, p.z);
+            sample.hu =
+                layer.hu + (layer.kind == kNone ? 1.0F : 3.0F) * head_.folds(0.5F * p.x, 0.5F * p.y, p.z);
             sample.kind = layer.kind;
             sample.matter = layer.kind == kNone ? Matter::kFluid : Matter::kBlood;
             return true;
@@ -110,7 +123,7 @@ bool Tissue::midline(const Place& p, float tent, Sample& sample, float& fold) co
     const float rim = std::hypot(p.shifted, p.y - 14);
     if (p.y > 14 && rim > 19) {
         if (std::fabs(above) < 4.5F && p.depth < 6 && p.y > 38) return dense(head_.sinus_hu);
-        if (std::fabs(above) < 0.8F) return dense(head_.tentorium_hu);
+        if (std::fabs(above) < 1.25F) return dense(mix(head_.grey, head_.tentorium_hu, 0.8F));
     }
     if (!falx) return false;
     fold = soft(head_.falx_half - away, edge_);
@@ -148,7 +161,8 @@ bool Tissue::blob(const Place& p, Sample& sample) const {
     return true;
 }
 
-/// Share of subarachnoid fluid at a place outside the ventricles; `grey` becomes the share of cortex in the rest.
+/// Share of subarachnoid fluid at a place outside the ventricles; `grey` becomes the share of cortex in the
+/// rest.
 float Tissue::fluid_share(const Place& p, float tent, float widening, float& grey) const {
     const float away = std::fabs(p.shifted);
     const float atrophy = head_.atrophy;
@@ -186,9 +200,10 @@ float Tissue::fluid_share(const Place& p, float tent, float widening, float& gre
         grey = std::max(grey, soft(4.0F + atrophy + widening - near, 0.8F));
     }
     const float reach = 15 + 8 * atrophy;
-    if (p.depth < reach) {
+    const float depth = p.z < 6 ? std::max(p.depth, 0.45F * p.vault) : p.depth;
+    if (depth < reach) {
         const float sheet = std::fabs(head_.sulci(p.x, p.y, p.z)) * head_.sulci.scale_mm;
-        const float fade = 1 - p.depth / reach;
+        const float fade = 1 - depth / reach;
         const float half = (0.25F + 1.1F * atrophy + widening) * std::min(1.0F, 2 * fade);
         share = std::max(share, soft(half - sheet, 0.8F) * std::min(1.0F, 0.55F + half * 0.4F));
         grey = std::max(grey, soft(3.0F + half - sheet, 0.8F) * std::min(1.0F, 4 * fade));
@@ -207,9 +222,12 @@ Sample Tissue::parenchyma(const Place& p, float tent) const {
         grey = std::max(grey, 0.9F * soft(head_.deep_grey[i].depth(p.shifted, p.y, p.z), 1));
     sample.hu = mix(head_.white, head_.grey, grey) + 0.8F * head_.texture(p.x, p.y, p.z);
     for (const auto& infarct : head_.infarcts)
-        sample.hu = mix(sample.hu, head_.infarct_hu, soft(infarct.depth(p.x, p.y, p.z) + head_.folds(0.4F * p.x, 0.4F * p.y, 0.4F * p.z), 2));
+        sample.hu =
+            mix(sample.hu, head_.infarct_hu,
+                soft(infarct.depth(p.x, p.y, p.z) + head_.folds(0.4F * p.x, 0.4F * p.y, 0.4F * p.z), 2));
     if (fluid <= 0) return sample;
-    const float hu = bleeds ? bleeding_.subarachnoid_hu + 2 * head_.folds(0.5F * p.x, 0.5F * p.y, p.z) : head_.csf;
+    const float hu =
+        bleeds ? bleeding_.subarachnoid_hu + 2 * head_.folds(0.5F * p.x, 0.5F * p.y, p.z) : head_.csf;
     sample.hu = mix(sample.hu, hu, fluid);
     if (fluid > 0.5F) {
         sample.matter = bleeds ? Matter::kBlood : Matter::kFluid;

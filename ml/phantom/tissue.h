@@ -16,7 +16,8 @@ struct Sample {
 /// What lies at a point of a head with its bleeding. Thread-safe; keeps references to both.
 class Tissue {
   public:
-    /// Edges are blurred over a cell of `cell_mm` and a layer of `layer_mm`, so that samples hold partial volumes.
+    /// Edges are blurred over a cell of `cell_mm` and a layer of `layer_mm`, so that samples hold partial
+    /// volumes.
     Tissue(const Head& head, const Bleeding& bleeding, float cell_mm, float layer_mm);
     Sample at(float x, float y, float z) const;
 
