@@ -29,7 +29,9 @@ bool starts_with_any(const std::string& text, std::initializer_list<const char*>
     return false;
 }
 
-Tensor to_plus_minus_one(const Tensor& images) { return images * 2 - 1; }
+Tensor to_plus_minus_one(const Tensor& images) {
+    return images * 2 - 1;
+}
 
 Tensor by_imagenet_statistics(const Tensor& images) {
     const auto mean = torch::tensor({0.485f, 0.456f, 0.406f}).view({1, 3, 1, 1}).to(images.options());
@@ -41,7 +43,8 @@ Tensor by_imagenet_statistics(const Tensor& images) {
 class SeparableConv final : public torch::nn::Module {
   public:
     SeparableConv(std::int64_t in, std::int64_t out)
-        : depthwise_(register_module("depthwise", std::make_shared<Conv>(ConvOptions{in, in, 3, 1, false, in}))),
+        : depthwise_(
+              register_module("depthwise", std::make_shared<Conv>(ConvOptions{in, in, 3, 1, false, in}))),
           pointwise_(register_module("pointwise", std::make_shared<Conv>(ConvOptions{in, out}))) {}
     Tensor forward(const Tensor& x) { return pointwise_->forward(depthwise_->forward(x)); }
 
@@ -135,8 +138,9 @@ class EfficientNetB5 final : public Backbone {
         struct Stage {
             int kernel, stride, expand, out, repeats;
         };
-        constexpr Stage kStages[] = {{3, 1, 1, 24, 3},  {3, 2, 6, 40, 5},  {5, 2, 6, 64, 5}, {3, 2, 6, 128, 7},
-                                     {5, 1, 6, 176, 7}, {5, 2, 6, 304, 9}, {3, 1, 6, 512, 3}};
+        constexpr Stage kStages[] = {{3, 1, 1, 24, 3},  {3, 2, 6, 40, 5},  {5, 2, 6, 64, 5},
+                                     {3, 2, 6, 128, 7}, {5, 1, 6, 176, 7}, {5, 2, 6, 304, 9},
+                                     {3, 1, 6, 512, 3}};
         std::int64_t width = scale.channels(48);
         stem_ = conv("stem_conv", {3, width, 3, 2});
         stem_norm_ = norm("stem_bn", width);
@@ -172,7 +176,8 @@ class EfficientNetB5 final : public Backbone {
         bool residual = false;
     };
 
-    void add_block(const std::string& name, std::int64_t in, std::int64_t out, int kernel, int stride, int ratio) {
+    void add_block(const std::string& name, std::int64_t in, std::int64_t out, int kernel, int stride,
+                   int ratio) {
         Block block;
         const std::int64_t wide = in * ratio;
         if (ratio != 1) {
@@ -269,7 +274,8 @@ class ResNet152V2 final : public Backbone {
         if (block.shortcut)
             shortcut = block.shortcut->forward(active);
         else if (block.stride > 1)
-            shortcut = x.index({Slice(), Slice(), Slice(None, None, block.stride), Slice(None, None, block.stride)});
+            shortcut =
+                x.index({Slice(), Slice(), Slice(None, None, block.stride), Slice(None, None, block.stride)});
         Tensor y = torch::relu(block.norm1->forward(block.conv1->forward(active)));
         y = torch::relu(block.norm2->forward(block.conv2->forward(y)));
         return shortcut + block.conv3->forward(y);
@@ -300,7 +306,8 @@ class DenseNet201 final : public Backbone {
             }
             if (s == 3) break;
             const std::string name = fmt::format("pool{}_", s + 2);
-            parts_.push_back({norm(name + "bn", width), conv(name + "conv", {width, width / 2}), nullptr, nullptr});
+            parts_.push_back(
+                {norm(name + "bn", width), conv(name + "conv", {width, width / 2}), nullptr, nullptr});
             width /= 2;
         }
         final_norm_ = norm("bn", width);

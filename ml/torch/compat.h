@@ -14,8 +14,10 @@ using Optional = c10::optional<T>;
 #endif
 
 /// Bilinear with a triangle filter as wide as the reduction (Pillow's BILINEAR): no aliasing when shrinking.
-inline torch::Tensor resize_antialiased(const torch::Tensor& images, std::int64_t height, std::int64_t width) {
-    return at::_upsample_bilinear2d_aa(images, {height, width}, false, Optional<double>(), Optional<double>());
+inline torch::Tensor resize_antialiased(const torch::Tensor& images, std::int64_t height,
+                                        std::int64_t width) {
+    return at::_upsample_bilinear2d_aa(images, {height, width}, false, Optional<double>(),
+                                       Optional<double>());
 }
 
 }  // namespace scopenode::ml::compat

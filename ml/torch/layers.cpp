@@ -15,8 +15,12 @@ void truncated_normal(Tensor& t, double deviation) {
 
 }  // namespace
 
-MacCounter::MacCounter() : outer_(active_counter) { active_counter = this; }
-MacCounter::~MacCounter() { active_counter = outer_; }
+MacCounter::MacCounter() : outer_(active_counter) {
+    active_counter = this;
+}
+MacCounter::~MacCounter() {
+    active_counter = outer_;
+}
 void MacCounter::add(double macs) {
     if (active_counter) active_counter->total_ += macs;
 }

@@ -8,7 +8,6 @@ namespace scopenode::ml {
 struct SamePad {
     std::int64_t before = 0;
     std::int64_t after = 0;
-    bool operator==(const SamePad&) const = default;
 };
 constexpr SamePad same_pad(std::int64_t size, std::int64_t kernel, std::int64_t stride) {
     const std::int64_t outputs = (size + stride - 1) / stride;

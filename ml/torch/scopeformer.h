@@ -18,7 +18,8 @@ class Scopeformer : public torch::nn::Module {
 /// The builder for every preset; random initial weights from torch's generator. Refuses an impossible preset.
 Result<std::shared_ptr<Scopeformer>> make_scopeformer(const Preset& preset);
 
-/// HU -> antialiased resize to `size` x `size`, still HU (1 x size x size, float32, clamped to [-1024, 3071]).
+/// HU -> antialiased resize to `size` x `size`, still HU (1 x size x size, float32, clamped to [-1024,
+/// 3071]).
 torch::Tensor resize_hu(const HuImage& image, int size);
 /// N x 1 x S x S in HU -> N x 3 x S x S in [0,1], one channel per window.
 torch::Tensor apply_windows(const torch::Tensor& hu, const std::vector<Window>& windows);

@@ -1,0 +1,206 @@
+#include "ml/preset.h"
+
+#include <algorithm>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+#include "scopenode_presets.h"
+
+namespace scopenode::ml {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <class E>
+using Names = std::vector<std::pair<E, const char*>>;
+const Names<Tokens> kTokens{{Tokens::kPatchesCls, "patches_cls"},
+                            {Tokens::kChannelsCls, "channels_cls"},
+                            {Tokens::kChannels, "channels"}};
+const Names<Attention> kAttentions{{Attention::kMhsa, "mhsa"}, {Attention::kMhra, "mhra"}};
+const Names<ReattentionMode> kModes{{ReattentionMode::kStable, "stable"},
+                                    {ReattentionMode::kFidelity, "fidelity"}};
+
+template <class E>
+const char* name_of(const Names<E>& names, E value) {
+    for (const auto& [each, name] : names)
+        if (each == value) return name;
+    return "";
+}
+
+/// Reads values out of one JSON object and collects what is wrong.
+class Reader {
+  public:
+    Reader(const Json& object, std::string where, std::vector<std::string>& faults)
+        : object_(object), where_(std::move(where)), faults_(faults) {
+        if (!object_.is_object()) fault("is not an object");
+    }
+
+    void integer(const char* key, int& into, int least, int most) {
+        const Json* value = take(key);
+        if (!value) return;
+        if (!value->is_number_integer() || *value < least || *value > most)
+            return fault(fmt::format("{} must be a whole number from {} to {}", key, least, most));
+        into = value->get<int>();
+    }
+    void number(const char* key, double& into, double least, double most) {
+        const Json* value = take(key);
+        if (!value) return;
+        if (!value->is_number() || value->get<double>() < least || value->get<double>() > most)
+            return fault(fmt::format("{} must be a number from {} to {}", key, least, most));
+        into = value->get<double>();
+    }
+    void text(const char* key, std::string& into) {
+        const Json* value = take(key);
+        if (!value) return fault(fmt::format("{} is missing", key));
+        if (!value->is_string() || value->get<std::string>().empty())
+            return fault(fmt::format("{} must be a text", key));
+        into = value->get<std::string>();
+    }
+    template <class E>
+    void choice(const char* key, E& into, const Names<E>& names) {
+        std::string word = name_of(names, into);
+        const Json* value = take(key);
+        if (!value) return;
+        if (value->is_string()) word = value->get<std::string>();
+        for (const auto& [each, name] : names)
+            if (value->is_string() && word == name) {
+                into = each;
+                return;
+            }
+        fault(fmt::format("{} has the unknown value {}", key, value->dump()));
+    }
+    const Json* take(const char* key) {
+        known_.insert(key);
+        if (!object_.is_object() || !object_.contains(key)) return nullptr;
+        return &object_[key];
+    }
+    void refuse_the_rest() {
+        if (!object_.is_object()) return;
+        for (const auto& item : object_.items())
+            if (!known_.count(item.key())) fault(fmt::format("{} is not a known key", item.key()));
+    }
+    void fault(const std::string& text) { faults_.push_back(where_ + ": " + text); }
+
+  private:
+    const Json& object_;
+    std::string where_;
+    std::vector<std::string>& faults_;
+    std::set<std::string> known_;
+};
+
+void read_windows(Reader& reader, Preset& preset, std::vector<std::string>& faults) {
+    const Json* list = reader.take("windows");
+    if (!list || !list->is_array() || list->size() != 3)
+        return reader.fault("windows must be a list of three");
+    for (std::size_t i = 0; i < list->size(); ++i) {
+        Reader item((*list)[i], fmt::format("windows/{}", i), faults);
+        Window window;
+        item.number("level", window.level, -1024, 3071);
+        item.number("width", window.width, 1, 4096);
+        item.refuse_the_rest();
+        preset.windows.push_back(window);
+    }
+}
+
+void read_backbones(Reader& reader, Preset& preset, std::vector<std::string>& faults) {
+    const Json* list = reader.take("backbones");
+    if (!list || !list->is_array() || list->empty() || list->size() > 8)
+        return reader.fault("backbones must be a list of one to eight");
+    for (std::size_t i = 0; i < list->size(); ++i) {
+        const std::string where = fmt::format("backbones/{}", i);
+        Reader item((*list)[i], where, faults);
+        BackbonePreset backbone;
+        item.text("name", backbone.name);
+        item.number("width", backbone.width, 0.01, 2);
+        item.number("depth", backbone.depth, 0.01, 2);
+        item.refuse_the_rest();
+        static const std::set<std::string> kKnown{"xception", "efficientnet_b5", "resnet152v2",
+                                                  "densenet201"};
+        if (!backbone.name.empty() && !kKnown.count(backbone.name))
+            faults.push_back(fmt::format("{}: no backbone is called '{}'", where, backbone.name));
+        preset.backbones.push_back(backbone);
+    }
+}
+
+void check_together(Reader& reader, const Preset& preset) {
+    if (preset.input_size % 32 != 0) reader.fault("input_size must be a multiple of 32");
+    if (!preset.backbones.empty() && preset.global_channels % int(preset.backbones.size()) != 0)
+        reader.fault("global_channels must divide by the number of backbones");
+    const int cells = (preset.input_size / 32) * (preset.input_size / 32);
+    const int width = preset.tokens == Tokens::kPatchesCls ? preset.global_channels : cells;
+    if (preset.token_width != width) reader.fault(fmt::format("token_width must be {}", width));
+}
+
+}  // namespace
+
+Result<Preset> parse_preset(const std::string& json) {
+    const Json root = Json::parse(json, nullptr, false);
+    if (root.is_discarded()) return fail(Code::kInvalidArgument, "the preset is not JSON");
+    std::vector<std::string> faults;
+    Preset preset;
+    Reader reader(root, "preset", faults);
+    reader.text("name", preset.name);
+    reader.integer("input_size", preset.input_size, 64, 2048);
+    read_windows(reader, preset, faults);
+    read_backbones(reader, preset, faults);
+    reader.integer("global_channels", preset.global_channels, 1, 16384);
+    reader.choice("tokens", preset.tokens, kTokens);
+    reader.integer("token_width", preset.token_width, 1, 16384);
+    reader.integer("blocks", preset.blocks, 1, 64);
+    reader.integer("heads", preset.heads, 1, 64);
+    reader.integer("head_dim", preset.head_dim, 1, 1024);
+    reader.integer("mlp_width", preset.mlp_width, 1, 65536);
+    reader.choice("attention", preset.attention, kAttentions);
+    reader.choice("reattention", preset.reattention, kModes);
+    reader.number("dropout", preset.dropout, 0, 0.9);
+    reader.refuse_the_rest();
+    if (faults.empty()) check_together(reader, preset);
+    if (faults.empty()) return preset;
+    std::string all = faults.front();
+    for (std::size_t i = 1; i < faults.size(); ++i) all += "; " + faults[i];
+    return fail(Code::kInvalidArgument, "{}", all);
+}
+
+std::string preset_json(const Preset& preset) {
+    Json json{{"name", preset.name}, {"input_size", preset.input_size}};
+    json["windows"] = Json::array();
+    for (const Window& window : preset.windows)
+        json["windows"].push_back({{"level", window.level}, {"width", window.width}});
+    json["backbones"] = Json::array();
+    for (const BackbonePreset& backbone : preset.backbones)
+        json["backbones"].push_back(
+            {{"name", backbone.name}, {"width", backbone.width}, {"depth", backbone.depth}});
+    json["global_channels"] = preset.global_channels;
+    json["tokens"] = name_of(kTokens, preset.tokens);
+    json["token_width"] = preset.token_width;
+    json["blocks"] = preset.blocks;
+    json["heads"] = preset.heads;
+    json["head_dim"] = preset.head_dim;
+    json["mlp_width"] = preset.mlp_width;
+    json["attention"] = name_of(kAttentions, preset.attention);
+    json["reattention"] = name_of(kModes, preset.reattention);
+    json["dropout"] = preset.dropout;
+    return json.dump(2);
+}
+
+Result<Preset> find_preset(const std::string& name) {
+    for (const EmbeddedFile& file : scopenode_presets_files())
+        if (file.path == "config/presets/" + name + ".json") return parse_preset(std::string(file.bytes));
+    std::string all;
+    for (const std::string& each : preset_names()) all += (all.empty() ? "" : ", ") + each;
+    return fail(Code::kNotFound, "no preset is called '{}'; there are {}", name, all);
+}
+
+std::vector<std::string> preset_names() {
+    std::vector<std::string> names;
+    for (const EmbeddedFile& file : scopenode_presets_files()) {
+        const std::string path(file.path);
+        const std::size_t begin = path.rfind('/') + 1;
+        names.push_back(path.substr(begin, path.rfind('.') - begin));
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+}  // namespace scopenode::ml

@@ -1,0 +1,30 @@
+#pragma once
+#include <array>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ml/aggregate.h"
+#include "ml/labels.h"
+#include "ml/manifest.h"
+
+namespace scopenode::ml {
+
+/// One study with its raw score and its truth, for calibration.
+struct ScoredStudy {
+    Scores scores{};
+    std::array<std::optional<bool>, kLabelCount> truth;
+    bool seen = false;  ///< truth has been started
+};
+
+/// Area under the ROC curve per label over the studies whose truth is known; NaN when a class is empty.
+std::array<double, kLabelCount> study_auroc(const std::vector<ScoredStudy>& studies);
+
+/// Platt's sigmoid per label on study scores. A label without 5 positives and 5 negatives keeps the identity.
+Manifest::Calibration fit_platt(const std::vector<ScoredStudy>& studies, const std::string& data);
+
+/// Thresholds on calibrated scores that maximise sensitivity + specificity - 1; 0.5 where nothing can be fitted.
+std::array<double, kLabelCount> fit_thresholds(const std::vector<ScoredStudy>& studies, const Manifest& manifest);
+
+}  // namespace scopenode::ml
