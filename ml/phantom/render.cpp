@@ -82,7 +82,7 @@ std::array<double, kLabelCount> sample_slice(const Plan& plan, const Tissue& tis
 
 /// Adds the brain within some 5 mm of blood to the sums.
 void measure_around(const Grid& grid, Sums& sums) {
-    const int n = grid.cells, reach = std::max(1, static_cast<int>(std::lround(5 / grid.cell_mm)));
+    const int n = grid.cells, reach = std::max(3, static_cast<int>(std::lround(5 / grid.cell_mm)));
     std::vector<int> table(static_cast<std::size_t>((n + 1) * (n + 1)), 0);
     const auto cell = [&](int x, int y) -> int& { return table[static_cast<std::size_t>(y * (n + 1) + x)]; };
     for (int y = 0; y < n; ++y)
