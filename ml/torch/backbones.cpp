@@ -16,8 +16,11 @@ class Scale {
         if (width_ == 1) return published;
         return std::max<std::int64_t>(8, std::llround(double(published) * width_ / 8) * 8);
     }
+    /// Inner widening of an inverted bottleneck: at 128 x 128 pixels it costs a narrow network most of its time.
+    int expansion(int published) const {
+        return width_ >= 1 ? published : std::max(2, int(std::lround(published * std::sqrt(width_))));
+    }
     int blocks(int published) const { return std::max(1, int(std::lround(published * depth_))); }
-    bool published() const { return width_ == 1 && depth_ == 1; }
 
   private:
     double width_, depth_;
@@ -150,7 +153,8 @@ class EfficientNetB5 final : public Backbone {
             const int repeats = scale.blocks(stage.repeats);
             for (int r = 0; r < repeats; ++r) {
                 const std::string name = fmt::format("block{}{}_", s + 1, char('a' + r));
-                add_block(name, width, out, stage.kernel, r == 0 ? stage.stride : 1, stage.expand);
+                add_block(name, width, out, stage.kernel, r == 0 ? stage.stride : 1,
+                          stage.expand == 1 ? 1 : scale.expansion(stage.expand));
                 width = out;
             }
         }
