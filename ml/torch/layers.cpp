@@ -26,9 +26,11 @@ void MacCounter::add(double macs) {
 }
 
 void initialise_all(torch::nn::Module& module) {
-    module.apply([](torch::nn::Module& inner) {
-        if (auto* layer = dynamic_cast<Layer*>(&inner)) layer->initialise();
-    });
+    // Inner layers first: an outer one may give its parts other first values.
+    const auto inner = module.modules(false);
+    for (auto it = inner.rbegin(); it != inner.rend(); ++it)
+        if (auto* layer = dynamic_cast<Layer*>(it->get())) layer->initialise();
+    if (auto* layer = dynamic_cast<Layer*>(&module)) layer->initialise();
 }
 
 Conv::Conv(const ConvOptions& options) : options_(options) {
