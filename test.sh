@@ -1,0 +1,61 @@
+#!/bin/bash
+# Installs what is missing, builds, runs all tests; ends with the runner's own summary.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() {
+    cat <<'USAGE'
+usage: ./test.sh [--long] [--asan | --tsan] [--bench] [--fuzz SECONDS]
+  --long          full counts: 50 rounds of each kill loop
+  --asan, --tsan  unit and integration tests under the sanitizers
+  --bench         the measurements (`scopenode bench`), instead of the tests
+  --fuzz SECONDS  the fuzzers: there are none yet
+SCOPENODE_SEED sets the seed of the kill loops; they print it.
+USAGE
+}
+
+preset=release
+bench=no
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --long) export SCOPENODE_LONG=1 ;;
+        --asan) preset=asan ;;
+        --tsan) preset=tsan ;;
+        --bench) bench=yes ;;
+        --fuzz) echo "test.sh: there are no fuzzers yet" >&2; exit 2 ;;
+        --help | -h) usage; exit 0 ;;
+        *) echo "test.sh: unknown argument $1; see ./test.sh --help" >&2; exit 2 ;;
+    esac
+    shift
+done
+
+.ci/setup.sh
+cores=$(nproc)
+echo "test.sh: building ($preset, $cores cores)"
+configured=$(mktemp)
+trap 'rm -f "$configured"' EXIT
+cmake --preset "$preset" >"$configured" 2>&1 </dev/null || { cat "$configured" >&2; exit 1; }
+cmake --build --preset "$preset" -j "$cores" </dev/null
+
+if [ "$bench" = yes ]; then
+    "build/$preset/bin/scopenode" bench receive
+    "build/$preset/bin/scopenode" bench report
+    exit 0
+fi
+
+if [ "$preset" = asan ]; then
+    # LibTorch and OpenBLAS keep what they allocated once.
+    export ASAN_OPTIONS="detect_leaks=0:abort_on_error=0:${ASAN_OPTIONS:-}" UBSAN_OPTIONS="print_stacktrace=1"
+fi
+if [ "$preset" = tsan ]; then
+    export TSAN_OPTIONS="second_deadlock_stack=1:${TSAN_OPTIONS:-}"
+fi
+# A slow machine that is shared with others may miss a deadline once; what fails twice is a fault.
+again=()
+if [ "${CI:-}" = true ]; then
+    again=(--repeat until-pass:2)
+    echo "test.sh: CI: a test that fails is run once more"
+fi
+status=0
+ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$cores" "${again[@]}" </dev/null || status=$?
+exit $status
