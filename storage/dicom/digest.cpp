@@ -1,0 +1,44 @@
+#include "storage/dicom/digest.h"
+
+#include <dcmtk/dcmdata/dcostrmb.h>
+#include <dcmtk/dcmdata/dctk.h>
+#include <dcmtk/dcmdata/dcwcache.h>
+
+#include <vector>
+
+#include "base/core/ids.h"
+
+namespace scopenode::storage {
+
+Result<std::string> content_digest(const std::filesystem::path& path) {
+    return guard(Code::kCannotUnderstand, [&]() -> Result<std::string> {
+        const std::string where = path.filename().string();
+        DcmFileFormat file;
+        const OFCondition read = file.loadFile(path.c_str());
+        if (read.bad()) return fail(Code::kCannotUnderstand, "{}: not readable as DICOM: {}", where, read.text());
+        DcmDataset& d = *file.getDataset();
+        // What cannot be decoded here is compared in its own syntax: never equal to another one by mistake.
+        E_TransferSyntax syntax = EXS_LittleEndianExplicit;
+        if (d.chooseRepresentation(syntax, nullptr).bad() || !d.canWriteXfer(syntax)) syntax = d.getOriginalXfer();
+        (void)d.findAndDeleteElement(DCM_DataSetTrailingPadding);
+        Sha256 hash;
+        hash.update(syntax == EXS_LittleEndianExplicit ? "" : DcmXfer(syntax).getXferID());
+        std::vector<char> buffer(1 << 18);
+        DcmOutputBufferStream out(buffer.data(), static_cast<offile_off_t>(buffer.size()));
+        DcmWriteCache cache;
+        d.transferInit();
+        OFCondition written;
+        do {
+            written = d.write(out, syntax, EET_ExplicitLength, &cache, EGL_withoutGL, EPD_withoutPadding);
+            void* bytes = nullptr;
+            offile_off_t length = 0;
+            out.flushBuffer(bytes, length);
+            hash.update({static_cast<const char*>(bytes), static_cast<std::size_t>(length)});
+        } while (written == EC_StreamNotifyClient);
+        d.transferEnd();
+        if (written.bad()) return fail(Code::kCannotUnderstand, "{}: cannot be compared: {}", where, written.text());
+        return hash.hex();
+    });
+}
+
+}  // namespace scopenode::storage

@@ -1,0 +1,188 @@
+#include "storage/dicom/header.h"
+
+#include <dcmtk/dcmdata/dctk.h>
+#include <dcmtk/dcmdata/dcrledrg.h>
+#include <dcmtk/dcmjpeg/djdecode.h>
+#include <dcmtk/dcmjpls/djdecode.h>
+
+#include <cmath>
+
+namespace scopenode::storage {
+namespace {
+
+// Pixel data is the last thing a header needs; long values stay on disk.
+constexpr Uint32 kLongestValue = 4096;
+
+std::string trimmed(std::string text) {
+    const auto end = text.find_last_not_of(std::string(" \0", 2));
+    text.erase(end == std::string::npos ? 0 : end + 1);
+    const auto begin = text.find_first_not_of(' ');
+    return begin == std::string::npos ? "" : text.substr(begin);
+}
+
+bool is_utf8(const std::string& text) {
+    std::size_t i = 0;
+    while (i < text.size()) {
+        const auto c = static_cast<unsigned char>(text[i]);
+        const std::size_t more = c < 0x80 ? 0 : (c >> 5) == 6 ? 1 : (c >> 4) == 14 ? 2 : (c >> 3) == 30 ? 3 : 9;
+        if (more == 9 || i + more >= text.size()) return false;
+        for (std::size_t k = 1; k <= more; ++k)
+            if ((static_cast<unsigned char>(text[i + k]) >> 6) != 2) return false;
+        i += more + 1;
+    }
+    return true;
+}
+
+std::string text_of(DcmItem& item, const DcmTagKey& tag) {
+    OFString value;
+    if (item.findAndGetOFStringArray(tag, value).bad()) return "";
+    std::string text = trimmed(value.c_str());
+    if (is_utf8(text)) return text;
+    for (char& c : text)
+        if (static_cast<unsigned char>(c) >= 0x80) c = '?';
+    return text;
+}
+
+template <std::size_t N>
+std::optional<std::array<double, N>> numbers_of(DcmItem& item, const DcmTagKey& tag) {
+    std::array<double, N> out{};
+    for (std::size_t i = 0; i < N; ++i) {
+        if (item.findAndGetFloat64(tag, out[i], static_cast<unsigned long>(i)).bad()) return std::nullopt;
+        if (!std::isfinite(out[i])) return std::nullopt;
+    }
+    return out;
+}
+
+std::optional<double> number_of(DcmItem& item, const DcmTagKey& tag) {
+    const auto one = numbers_of<1>(item, tag);
+    if (!one) return std::nullopt;
+    return (*one)[0];
+}
+
+int integer_of(DcmItem& item, const DcmTagKey& tag, int otherwise) {
+    Sint32 value = 0;
+    if (item.findAndGetSint32(tag, value).good()) return value;
+    Uint16 small = 0;
+    if (item.findAndGetUint16(tag, small).good()) return small;
+    return otherwise;
+}
+
+std::vector<std::string> values_of(const std::string& text) {
+    std::vector<std::string> out;
+    std::size_t begin = 0;
+    while (begin <= text.size() && !text.empty()) {
+        const std::size_t end = std::min(text.find('\\', begin), text.size());
+        out.push_back(trimmed(text.substr(begin, end - begin)));
+        begin = end + 1;
+    }
+    return out;
+}
+
+void read_patient_and_study(DcmItem& d, InstanceHeader& h) {
+    h.patient_id = text_of(d, DCM_PatientID);
+    h.patient_id_issuer = text_of(d, DCM_IssuerOfPatientID);
+    h.patient_name = text_of(d, DCM_PatientName);
+    h.birth_date = text_of(d, DCM_PatientBirthDate);
+    h.sex = text_of(d, DCM_PatientSex);
+    h.study_uid = text_of(d, DCM_StudyInstanceUID);
+    h.study_date = text_of(d, DCM_StudyDate);
+    h.study_time = text_of(d, DCM_StudyTime);
+    h.study_id = text_of(d, DCM_StudyID);
+    h.accession_number = text_of(d, DCM_AccessionNumber);
+    h.study_description = text_of(d, DCM_StudyDescription);
+    h.referring_physician = text_of(d, DCM_ReferringPhysicianName);
+    h.timezone_offset = text_of(d, DCM_TimezoneOffsetFromUTC);
+}
+
+void read_series(DcmItem& d, InstanceHeader& h) {
+    h.series_uid = text_of(d, DCM_SeriesInstanceUID);
+    h.series_description = text_of(d, DCM_SeriesDescription);
+    h.series_number = text_of(d, DCM_SeriesNumber);
+    h.modality = text_of(d, DCM_Modality);
+    h.body_part = text_of(d, DCM_BodyPartExamined);
+    h.frame_of_reference_uid = text_of(d, DCM_FrameOfReferenceUID);
+    h.manufacturer = text_of(d, DCM_Manufacturer);
+    h.model_name = text_of(d, DCM_ManufacturerModelName);
+    h.station_name = text_of(d, DCM_StationName);
+    h.convolution_kernel = text_of(d, DCM_ConvolutionKernel);
+    h.contrast_agent = text_of(d, DCM_ContrastBolusAgent);
+    h.protocol_name = text_of(d, DCM_ProtocolName);
+}
+
+void read_instance(DcmItem& d, InstanceHeader& h) {
+    h.sop_class_uid = text_of(d, DCM_SOPClassUID);
+    h.sop_instance_uid = text_of(d, DCM_SOPInstanceUID);
+    h.instance_number = text_of(d, DCM_InstanceNumber);
+    h.acquisition_number = text_of(d, DCM_AcquisitionNumber);
+    h.image_type = values_of(text_of(d, DCM_ImageType));
+    h.rows = integer_of(d, DCM_Rows, 0);
+    h.columns = integer_of(d, DCM_Columns, 0);
+    h.frames = integer_of(d, DCM_NumberOfFrames, 1);
+    h.slice_thickness_mm = number_of(d, DCM_SliceThickness);
+    h.gantry_tilt_degrees = number_of(d, DCM_GantryDetectorTilt);
+    h.pixel_spacing_mm = numbers_of<2>(d, DCM_PixelSpacing);
+    h.orientation = numbers_of<6>(d, DCM_ImageOrientationPatient);
+    h.position_mm = numbers_of<3>(d, DCM_ImagePositionPatient);
+    h.has_pixels = d.tagExists(DCM_PixelData);
+}
+
+// Names are kept as UTF-8 whatever the object's character set; an unknown set leaves the raw bytes.
+void to_utf8(DcmDataset& dataset) {
+    OFString charset;
+    dataset.findAndGetOFStringArray(DCM_SpecificCharacterSet, charset);
+    if (charset.empty() || charset == "ISO_IR 6" || charset == "ISO_IR 192") return;
+    (void)dataset.convertCharacterSet(charset, "ISO_IR 192", 0, OFTrue);
+}
+
+}  // namespace
+
+Result<InstanceHeader> header_of(DcmFileFormat& file, const std::string& where) {
+    DcmDataset& dataset = *file.getDataset();
+    if (dataset.card() == 0) return fail(Code::kCannotUnderstand, "{}: no DICOM elements", where);
+    InstanceHeader h;
+    h.transfer_syntax_uid = DcmXfer(dataset.getOriginalXfer()).getXferID();
+    to_utf8(dataset);
+    read_patient_and_study(dataset, h);
+    read_series(dataset, h);
+    read_instance(dataset, h);
+    for (const auto& [value, name] : {std::pair{&h.sop_class_uid, "SOP Class UID"}, {&h.sop_instance_uid, "SOP Instance UID"},
+                                      {&h.study_uid, "Study Instance UID"}, {&h.series_uid, "Series Instance UID"}})
+        if (value->empty()) return fail(Code::kCannotUnderstand, "{}: no {}", where, name);
+    return h;
+}
+
+Result<InstanceHeader> read_header(const std::filesystem::path& path) {
+    return guard(Code::kCannotUnderstand, [&]() -> Result<InstanceHeader> {
+        DcmFileFormat file;
+        const OFCondition read = file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, kLongestValue,
+                                                       ERM_autoDetect, DcmTagKey(0x7fe0, 0x0011));
+        if (read.bad())
+            return fail(Code::kCannotUnderstand, "{}: not readable as DICOM: {}", path.filename().string(), read.text());
+        return header_of(file, path.filename().string());
+    });
+}
+
+std::optional<double> normal_position_mm(const InstanceHeader& header) {
+    if (!header.orientation || !header.position_mm) return std::nullopt;
+    const auto& o = *header.orientation;
+    const auto& p = *header.position_mm;
+    const double nx = o[1] * o[5] - o[2] * o[4], ny = o[2] * o[3] - o[0] * o[5], nz = o[0] * o[4] - o[1] * o[3];
+    const double length = std::sqrt(nx * nx + ny * ny + nz * nz);
+    if (length < 1e-6) return std::nullopt;
+    return (nx * p[0] + ny * p[1] + nz * p[2]) / length;
+}
+
+bool dictionary_is_loaded() { return dcmDataDict.isDictionaryLoaded(); }
+
+Codecs::Codecs() {
+    DJDecoderRegistration::registerCodecs();
+    DJLSDecoderRegistration::registerCodecs();
+    DcmRLEDecoderRegistration::registerCodecs();
+}
+Codecs::~Codecs() {
+    DJDecoderRegistration::cleanup();
+    DJLSDecoderRegistration::cleanup();
+    DcmRLEDecoderRegistration::cleanup();
+}
+
+}  // namespace scopenode::storage

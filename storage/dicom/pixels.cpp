@@ -1,0 +1,119 @@
+#include "storage/dicom/pixels.h"
+
+#include <dcmtk/dcmdata/dctk.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+namespace scopenode::storage {
+namespace {
+
+constexpr long kMostPixels = 64L << 20;
+constexpr float kAir = -1024.0F;
+
+/// How the stored words become HU (PS3.3 C.7.6.3, C.11.1).
+struct Storage {
+    int bits = 16, high_bit = 15;
+    bool is_signed = false;
+    double slope = 1, intercept = 0;
+    std::optional<int> padding_first, padding_last;
+};
+
+int word_value(Uint16 word, const Storage& s) {
+    const int shift = s.high_bit + 1 - s.bits;
+    const int mask = s.bits >= 16 ? 0xFFFF : (1 << s.bits) - 1;
+    int value = (word >> std::max(shift, 0)) & mask;
+    if (s.is_signed && (value & (1 << (s.bits - 1)))) value -= mask + 1;
+    return value;
+}
+
+std::optional<int> padding_of(DcmItem& d, const DcmTagKey& tag, const Storage& s) {
+    DcmElement* element = nullptr;
+    if (d.findAndGetElement(tag, element).bad() || element == nullptr) return std::nullopt;
+    Uint16 u = 0;
+    Sint16 i = 0;
+    if (element->getSint16(i).good()) return s.is_signed ? i : static_cast<int>(static_cast<Uint16>(i));
+    if (element->getUint16(u).good()) return s.is_signed ? static_cast<int>(static_cast<Sint16>(u)) : u;
+    return std::nullopt;
+}
+
+Result<Storage> storage_of(DcmItem& d, const std::string& where) {
+    Storage s;
+    Uint16 bits = 16, high = 15, representation = 0, samples = 1, allocated = 16;
+    d.findAndGetUint16(DCM_BitsStored, bits);
+    high = static_cast<Uint16>(bits - 1);
+    d.findAndGetUint16(DCM_HighBit, high);
+    d.findAndGetUint16(DCM_PixelRepresentation, representation);
+    d.findAndGetUint16(DCM_SamplesPerPixel, samples);
+    d.findAndGetUint16(DCM_BitsAllocated, allocated);
+    if (samples != 1) return fail(Code::kUnsupported, "{}: {} samples a pixel, not a CT", where, samples);
+    if ((allocated != 16 && allocated != 8) || bits < 1 || bits > allocated || high >= allocated || high + 1 < bits)
+        return fail(Code::kUnsupported, "{}: {} bits of {} stored at bit {}", where, bits, allocated, high);
+    s.bits = bits;
+    s.high_bit = high;
+    s.is_signed = representation == 1;
+    d.findAndGetFloat64(DCM_RescaleSlope, s.slope);
+    d.findAndGetFloat64(DCM_RescaleIntercept, s.intercept);
+    if (!std::isfinite(s.slope) || !std::isfinite(s.intercept) || s.slope == 0)
+        return fail(Code::kCannotUnderstand, "{}: rescale slope or intercept is no number", where);
+    s.padding_first = padding_of(d, DCM_PixelPaddingValue, s);
+    s.padding_last = padding_of(d, DCM_PixelPaddingRangeLimit, s);
+    if (!s.padding_last) s.padding_last = s.padding_first;
+    return s;
+}
+
+bool is_padding(int value, const Storage& s) {
+    if (!s.padding_first) return false;
+    const auto [low, high] = std::minmax(*s.padding_first, *s.padding_last);
+    return value >= low && value <= high;
+}
+
+void fill(HuImage& image, const Storage& s, const auto* words) {
+    for (std::size_t i = 0; i < image.hu.size(); ++i) {
+        const int value = word_value(words[i], s);
+        const double hu = is_padding(value, s) ? kAir : value * s.slope + s.intercept;
+        image.hu[i] = static_cast<float>(std::max<double>(hu, kAir));
+    }
+}
+
+Result<HuImage> decode(DcmDataset& d, const std::string& where) {
+    const DcmXfer from(d.getOriginalXfer());
+    if (d.chooseRepresentation(EXS_LittleEndianExplicit, nullptr).bad() || !d.canWriteXfer(EXS_LittleEndianExplicit))
+        return fail(Code::kUnsupported, "{}: cannot decode {}", where, from.getXferName());
+    Uint16 rows = 0, columns = 0, allocated = 16;
+    d.findAndGetUint16(DCM_Rows, rows);
+    d.findAndGetUint16(DCM_Columns, columns);
+    d.findAndGetUint16(DCM_BitsAllocated, allocated);
+    const long count = static_cast<long>(rows) * columns;
+    if (count <= 0 || count > kMostPixels) return fail(Code::kCannotUnderstand, "{}: {} x {} pixels", where, columns, rows);
+    SCOPENODE_ASSIGN(const Storage s, storage_of(d, where));
+    HuImage image{columns, rows, std::vector<float>(static_cast<std::size_t>(count))};
+    unsigned long there = 0;
+    if (allocated == 16) {
+        const Uint16* words = nullptr;
+        if (d.findAndGetUint16Array(DCM_PixelData, words, &there).bad() || words == nullptr || there < image.hu.size())
+            return fail(Code::kCannotUnderstand, "{}: pixel data missing or too short", where);
+        fill(image, s, words);
+    } else {
+        const Uint8* bytes = nullptr;
+        if (d.findAndGetUint8Array(DCM_PixelData, bytes, &there).bad() || bytes == nullptr || there < image.hu.size())
+            return fail(Code::kCannotUnderstand, "{}: pixel data missing or too short", where);
+        fill(image, s, bytes);
+    }
+    return image;
+}
+
+}  // namespace
+
+Result<HuImage> read_hu(const std::filesystem::path& path) {
+    return guard(Code::kCannotUnderstand, [&]() -> Result<HuImage> {
+        const std::string where = path.filename().string();
+        DcmFileFormat file;
+        const OFCondition read = file.loadFile(path.c_str());
+        if (read.bad()) return fail(Code::kCannotUnderstand, "{}: not readable as DICOM: {}", where, read.text());
+        return decode(*file.getDataset(), where);
+    });
+}
+
+}  // namespace scopenode::storage
