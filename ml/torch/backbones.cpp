@@ -16,7 +16,8 @@ class Scale {
         if (width_ == 1) return published;
         return std::max<std::int64_t>(8, std::llround(double(published) * width_ / 8) * 8);
     }
-    /// Inner widening of an inverted bottleneck: at 128 x 128 pixels it costs a narrow network most of its time.
+    /// Inner widening of an inverted bottleneck: at 128 x 128 pixels it costs a narrow network most of its
+    /// time.
     int expansion(int published) const {
         return width_ >= 1 ? published : std::max(2, int(std::lround(published * std::sqrt(width_))));
     }
@@ -30,6 +31,11 @@ bool starts_with_any(const std::string& text, std::initializer_list<const char*>
     for (const char* head : heads)
         if (text.rfind(head, 0) == 0) return true;
     return false;
+}
+
+/// For a norm's output, which nothing else reads.
+Tensor relu_in_place(const Tensor& fresh) {
+    return fresh.relu_();
 }
 
 Tensor to_plus_minus_one(const Tensor& images) {
@@ -79,11 +85,11 @@ class Xception final : public Backbone {
     }
 
     Tensor forward(const Tensor& images) override {
-        Tensor x = torch::relu(norm1_->forward(conv1_->forward(to_plus_minus_one(images))));
-        x = torch::relu(norm2_->forward(conv2_->forward(x)));
+        Tensor x = relu_in_place(norm1_->forward(conv1_->forward(to_plus_minus_one(images))));
+        x = relu_in_place(norm2_->forward(conv2_->forward(x)));
         for (std::size_t b = 0; b + 1 < blocks_.size(); ++b) x = run(blocks_[b], x);
         for (const Step& step : blocks_.back().steps)
-            x = torch::relu(step.norm->forward(step.conv->forward(x)));
+            x = relu_in_place(step.norm->forward(step.conv->forward(x)));
         return x;
     }
 
@@ -123,7 +129,10 @@ class Xception final : public Backbone {
     static Tensor run(const Block& block, const Tensor& x) {
         Tensor y = x;
         for (std::size_t i = 0; i < block.steps.size(); ++i) {
-            if (i > 0 || block.leading_relu) y = torch::relu(y);
+            if (i > 0)
+                y = relu_in_place(y);
+            else if (block.leading_relu)
+                y = torch::relu(y);
             y = block.steps[i].norm->forward(block.steps[i].conv->forward(y));
         }
         if (!block.skip) return x + y;
@@ -240,7 +249,7 @@ class ResNet152V2 final : public Backbone {
         // No normalisation stands before this pool, so it sees negative values: its padding of zeros shows.
         x = torch::max_pool2d(torch::constant_pad_nd(x, {1, 1, 1, 1}, 0), {3, 3}, {2, 2});
         for (const Block& block : blocks_) x = run(block, x);
-        return torch::relu(post_norm_->forward(x));
+        return relu_in_place(post_norm_->forward(x));
     }
 
     bool in_top(const std::string& name) const override {
@@ -273,15 +282,15 @@ class ResNet152V2 final : public Backbone {
     static Tensor run(const Block& block, const Tensor& x) {
         using torch::indexing::None;
         using torch::indexing::Slice;
-        const Tensor active = torch::relu(block.preact->forward(x));
+        const Tensor active = relu_in_place(block.preact->forward(x));
         Tensor shortcut = x;
         if (block.shortcut)
             shortcut = block.shortcut->forward(active);
         else if (block.stride > 1)
             shortcut =
                 x.index({Slice(), Slice(), Slice(None, None, block.stride), Slice(None, None, block.stride)});
-        Tensor y = torch::relu(block.norm1->forward(block.conv1->forward(active)));
-        y = torch::relu(block.norm2->forward(block.conv2->forward(y)));
+        Tensor y = relu_in_place(block.norm1->forward(block.conv1->forward(active)));
+        y = relu_in_place(block.norm2->forward(block.conv2->forward(y)));
         return shortcut + block.conv3->forward(y);
     }
 
@@ -319,14 +328,14 @@ class DenseNet201 final : public Backbone {
     }
 
     Tensor forward(const Tensor& images) override {
-        Tensor x = torch::relu(stem_norm_->forward(stem_->forward(by_imagenet_statistics(images))));
+        Tensor x = relu_in_place(stem_norm_->forward(stem_->forward(by_imagenet_statistics(images))));
         x = torch::max_pool2d(torch::constant_pad_nd(x, {1, 1, 1, 1}, 0), {3, 3}, {2, 2});
         for (const Part& part : parts_) {
-            Tensor y = part.conv1->forward(torch::relu(part.norm1->forward(x)));
-            x = part.conv2 ? torch::cat({x, part.conv2->forward(torch::relu(part.norm2->forward(y)))}, 1)
+            Tensor y = part.conv1->forward(relu_in_place(part.norm1->forward(x)));
+            x = part.conv2 ? torch::cat({x, part.conv2->forward(relu_in_place(part.norm2->forward(y)))}, 1)
                            : torch::avg_pool2d(y, {2, 2}, {2, 2});
         }
-        return torch::relu(final_norm_->forward(x));
+        return relu_in_place(final_norm_->forward(x));
     }
 
     bool in_top(const std::string& name) const override { return starts_with_any(name, {"conv5_", "bn."}); }
