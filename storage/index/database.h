@@ -21,6 +21,8 @@ class Connection {
     ~Connection();
     /// A prepared statement, reset and ready for binding; throws SQLite::Exception on a fault.
     SQLite::Statement& prepare(const char* sql);
+    /// Ends every statement that is still being read.
+    void reset_all();
     std::int64_t last_row_id() const;
     int changes() const;
     SQLite::Database& handle();

@@ -1,0 +1,252 @@
+#include "storage/index/database.h"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <sqlite3.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <future>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "storage/index/migrate.h"
+
+namespace scopenode::storage {
+namespace {
+
+constexpr std::size_t kMostBodiesACommit = 64;
+// The log restarts in place after a checkpoint: overwriting is cheaper to sync than growing the file.
+constexpr int kCheckpointPages = 2000;
+
+Error database_error(const SQLite::Exception& e) {
+    const int code = e.getErrorCode() & 0xFF;
+    if (code == SQLITE_FULL) return {Code::kOutOfResources, "the disk of the index is full"};
+    if (code == SQLITE_READONLY || code == SQLITE_CANTOPEN || code == SQLITE_IOERR)
+        return {Code::kIo, fmt::format("the index cannot be written: {}", e.what())};
+    return {Code::kDatabase, e.what()};
+}
+
+Status run_guarded(const std::function<Status(Connection&)>& body, Connection& connection) {
+    try {
+        return body(connection);
+    } catch (const SQLite::Exception& e) {
+        return fail(database_error(e));
+    } catch (...) {
+        return fail(error_of_current_exception(Code::kDatabase));
+    }
+}
+
+}  // namespace
+
+struct Connection::State {
+    SQLite::Database database;
+    std::map<const char*, SQLite::Statement> statements;   // by address: SQL texts are literals
+
+    State(const std::filesystem::path& file, bool read_only)
+        : database(file.string(), read_only ? SQLite::OPEN_READONLY : SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5000) {}
+};
+
+Connection::Connection(const std::filesystem::path& file, bool read_only)
+    : state_(std::make_unique<State>(file, read_only)) {
+    auto& db = state_->database;
+    db.exec("PRAGMA foreign_keys = ON");
+    if (read_only) return;
+    db.exec("PRAGMA journal_mode = WAL");
+    db.exec("PRAGMA synchronous = FULL");
+    db.exec("PRAGMA wal_autocheckpoint = " + std::to_string(kCheckpointPages));
+    db.exec("PRAGMA cache_size = -32000");
+}
+
+Connection::~Connection() = default;
+
+SQLite::Statement& Connection::prepare(const char* sql) {
+    auto found = state_->statements.find(sql);
+    if (found == state_->statements.end())
+        found = state_->statements.try_emplace(sql, state_->database, sql).first;
+    found->second.tryReset();
+    found->second.clearBindings();
+    return found->second;
+}
+
+void Connection::reset_all() {
+    for (auto& [sql, statement] : state_->statements) statement.tryReset();
+}
+
+std::int64_t Connection::last_row_id() const { return state_->database.getLastInsertRowid(); }
+int Connection::changes() const { return state_->database.getChanges(); }
+SQLite::Database& Connection::handle() { return state_->database; }
+
+struct Index::State {
+    struct Write {
+        std::function<Status(Connection&)> body;
+        std::function<void(Status)> done;
+    };
+
+    State(std::filesystem::path path, const Clock& c, bool ro) : file(std::move(path)), clock(c), read_only(ro) {}
+
+    const std::filesystem::path file;
+    const Clock& clock;
+    const bool read_only;
+
+    std::unique_ptr<Connection> writer;
+    std::mutex mutex;
+    std::condition_variable filled;
+    std::deque<Write> queue;
+    bool closing = false;
+    std::thread thread;
+    std::atomic<std::uint64_t> commits{0}, bodies{0};
+
+    std::mutex readers_mutex;
+    std::vector<std::unique_ptr<Connection>> readers;
+
+    void run();
+    void commit(std::vector<Write>& batch);
+    std::vector<Write> next_batch();
+};
+
+std::vector<Index::State::Write> Index::State::next_batch() {
+    std::unique_lock lock(mutex);
+    filled.wait(lock, [&] { return closing || !queue.empty(); });
+    std::vector<Write> batch;
+    while (!queue.empty() && batch.size() < kMostBodiesACommit) {
+        batch.push_back(std::move(queue.front()));
+        queue.pop_front();
+    }
+    return batch;
+}
+
+void Index::State::run() {
+    for (;;) {
+        std::vector<Write> batch = next_batch();
+        if (batch.empty()) return;
+        commit(batch);
+    }
+}
+
+// One transaction, a savepoint for each body when there are several; then everybody is told.
+void Index::State::commit(std::vector<Write>& batch) {
+    std::vector<Status> outcome(batch.size());
+    try {
+        auto& db = writer->handle();
+        writer->prepare("BEGIN IMMEDIATE").exec();
+        for (std::size_t i = 0; i < batch.size(); ++i) {
+            if (batch.size() > 1) writer->prepare("SAVEPOINT one").exec();
+            outcome[i] = run_guarded(batch[i].body, *writer);
+            if (batch.size() == 1) {
+                if (!outcome[i]) db.exec("ROLLBACK");
+            } else {
+                if (!outcome[i]) db.exec("ROLLBACK TO one");
+                writer->prepare("RELEASE one").exec();
+            }
+        }
+        writer->reset_all();
+        if (sqlite3_get_autocommit(db.getHandle()) == 0) writer->prepare("COMMIT").exec();
+        commits += 1;
+        bodies += batch.size();
+    } catch (const SQLite::Exception& e) {
+        if (sqlite3_get_autocommit(writer->handle().getHandle()) == 0) writer->handle().tryExec("ROLLBACK");
+        for (Status& status : outcome) status = fail(database_error(e));
+    }
+    for (std::size_t i = 0; i < batch.size(); ++i) batch[i].done(std::move(outcome[i]));
+}
+
+Index::Index(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Result<std::unique_ptr<Index>> Index::open(const std::filesystem::path& file, const Clock& clock, bool read_only) {
+    try {
+        auto state = std::make_unique<State>(file, clock, read_only);
+        if (read_only && !std::filesystem::exists(file))
+            return fail(Code::kNotFound, "no index at {}", file.string());
+        auto connection = std::make_unique<Connection>(file, read_only);
+        if (read_only) {
+            SCOPENODE_TRY(check_version(connection->handle(), file.string()));
+            state->readers.push_back(std::move(connection));
+        } else {
+            SCOPENODE_TRY(migrate(connection->handle(), clock, file.string()));
+            state->writer = std::move(connection);
+            state->thread = std::thread([s = state.get()] { s->run(); });
+        }
+        return std::unique_ptr<Index>(new Index(std::move(state)));
+    } catch (const SQLite::Exception& e) {
+        Error error = database_error(e);
+        error.message = fmt::format("{}: {}", file.string(), error.message);
+        return fail(std::move(error));
+    }
+}
+
+Index::~Index() {
+    if (!state_->thread.joinable()) return;
+    {
+        std::lock_guard lock(state_->mutex);
+        state_->closing = true;
+    }
+    state_->filled.notify_all();
+    state_->thread.join();
+}
+
+void Index::write_later(std::function<Status(Connection&)> body, std::function<void(Status)> done) {
+    if (state_->read_only) {
+        done(fail(Code::kInternal, "the index was opened to read only"));
+        return;
+    }
+    {
+        std::lock_guard lock(state_->mutex);
+        if (!state_->closing) {
+            state_->queue.push_back({std::move(body), std::move(done)});
+            state_->filled.notify_one();
+            return;
+        }
+    }
+    done(fail(Code::kCancelled, "the index is being closed"));
+}
+
+Status Index::write(std::function<Status(Connection&)> body) {
+    std::promise<Status> promise;
+    auto answer = promise.get_future();
+    write_later(std::move(body), [&promise](Status status) { promise.set_value(std::move(status)); });
+    return answer.get();
+}
+
+Status Index::read_any(const std::function<Status(Connection&)>& body) {
+    std::unique_ptr<Connection> connection;
+    {
+        std::lock_guard lock(state_->readers_mutex);
+        if (!state_->readers.empty()) {
+            connection = std::move(state_->readers.back());
+            state_->readers.pop_back();
+        }
+    }
+    try {
+        if (!connection) connection = std::make_unique<Connection>(state_->file, true);
+        Status status;
+        {
+            SQLite::Transaction snapshot(connection->handle());
+            status = run_guarded(body, *connection);
+            connection->reset_all();
+        }
+        std::lock_guard lock(state_->readers_mutex);
+        state_->readers.push_back(std::move(connection));
+        return status;
+    } catch (const SQLite::Exception& e) {
+        return fail(database_error(e));
+    }
+}
+
+const Clock& Index::clock() const { return state_->clock; }
+Index::Counters Index::counters() const { return {state_->commits.load(), state_->bodies.load()}; }
+
+Status Index::backup(const std::filesystem::path& to) {
+    return guard(Code::kDatabase, [&]() -> Status {
+        if (std::filesystem::exists(to)) return fail(Code::kConflict, "{} exists", to.string());
+        SQLite::Database from(state_->file.string(), SQLite::OPEN_READONLY, 5000);
+        SQLite::Statement copy(from, "VACUUM INTO ?");
+        copy.bind(1, to.string());
+        copy.exec();
+        return {};
+    });
+}
+
+}  // namespace scopenode::storage

@@ -1,0 +1,152 @@
+#include "storage/index/queue.h"
+
+#include "storage/index/sql.h"
+
+namespace scopenode::storage {
+namespace {
+
+using namespace sql;
+
+#define SCOPENODE_JOB_COLUMNS                                                                                        \
+    "SELECT j.id, j.kind, j.study, s.study_uid, j.revision, j.state, j.attempts, j.created, j.next, j.started,"      \
+    " j.ended, j.last_error FROM jobs j JOIN studies s ON s.id = j.study "
+
+JobRow job_row(SQLite::Statement& s) {
+    JobRow r;
+    r.id = integer(s, 0);
+    r.kind = text(s, 1);
+    r.study_id = integer(s, 2);
+    r.study_uid = text(s, 3);
+    r.revision = static_cast<int>(integer(s, 4));
+    r.state = text(s, 5);
+    r.attempts = static_cast<int>(integer(s, 6));
+    r.created = integer(s, 7);
+    r.next = integer(s, 8);
+    r.started = maybe(s, 9);
+    r.ended = maybe(s, 10);
+    r.last_error = text(s, 11);
+    return r;
+}
+
+std::optional<JobRow> one_job(SQLite::Statement& s) {
+    if (!s.executeStep()) return std::nullopt;
+    return job_row(s);
+}
+
+std::vector<JobRow> all_jobs(SQLite::Statement& s) {
+    std::vector<JobRow> rows;
+    while (s.executeStep()) rows.push_back(job_row(s));
+    return rows;
+}
+
+Status changed_one(Connection& db, std::int64_t id, const char* otherwise) {
+    if (db.changes() == 1) return {};
+    SCOPENODE_ASSIGN(const auto job, find_job(db, id));
+    if (!job) return fail(Code::kNotFound, "no job {}", id);
+    return fail(Code::kConflict, "job {} is {}: {}", id, job->state, otherwise);
+}
+
+}  // namespace
+
+Result<std::vector<EventRow>> pending_events(Connection& db, int limit) {
+    return run([&]() -> Result<std::vector<EventRow>> {
+        auto& s = query(db, "SELECT id, kind, study, series, instance FROM events ORDER BY id LIMIT ?", limit);
+        std::vector<EventRow> rows;
+        while (s.executeStep()) rows.push_back({integer(s, 0), text(s, 1), integer(s, 2), integer(s, 3), integer(s, 4)});
+        return rows;
+    });
+}
+
+Status finish_events(Connection& db, const std::vector<std::int64_t>& ids) {
+    return run([&]() -> Status {
+        for (std::int64_t id : ids) execute(db, "DELETE FROM events WHERE id = ?", id);
+        return {};
+    });
+}
+
+Result<std::int64_t> add_job(Connection& db, const std::string& kind, std::int64_t study_id, int revision, UtcMs now) {
+    return run([&]() -> Result<std::int64_t> {
+        auto& open = query(db,
+                           "SELECT id FROM jobs WHERE kind = ? AND study = ? AND revision = ?"
+                           " AND state IN ('queued', 'running')",
+                           kind, study_id, revision);
+        if (open.executeStep()) return integer(open, 0);
+        execute(db, "INSERT INTO jobs (kind, study, revision, state, created, next) VALUES (?, ?, ?, 'queued', ?, ?)", kind,
+                study_id, revision, now, now);
+        return db.last_row_id();
+    });
+}
+
+Result<std::optional<JobRow>> claim_job(Connection& db, UtcMs now) {
+    return run([&]() -> Result<std::optional<JobRow>> {
+        auto& next = query(db, "SELECT id FROM jobs WHERE state = 'queued' AND next <= ? ORDER BY next, id LIMIT 1", now);
+        if (!next.executeStep()) return std::optional<JobRow>();
+        const std::int64_t id = integer(next, 0);
+        next.tryReset();
+        execute(db, "UPDATE jobs SET state = 'running', attempts = attempts + 1, started = ? WHERE id = ? AND state = 'queued'",
+                now, id);
+        return find_job(db, id);
+    });
+}
+
+Status finish_job(Connection& db, std::int64_t id, UtcMs now) {
+    return run([&]() -> Status {
+        execute(db, "UPDATE jobs SET state = 'done', ended = ?, last_error = '' WHERE id = ?", now, id);
+        return {};
+    });
+}
+
+Status fail_job(Connection& db, std::int64_t id, const std::string& error, std::optional<UtcMs> next, UtcMs now) {
+    return run([&]() -> Status {
+        if (next)
+            execute(db, "UPDATE jobs SET state = 'queued', next = ?, last_error = ? WHERE id = ?", *next, error, id);
+        else
+            execute(db, "UPDATE jobs SET state = 'failed', ended = ?, last_error = ? WHERE id = ?", now, error, id);
+        return {};
+    });
+}
+
+Status retry_job(Connection& db, std::int64_t id, UtcMs now) {
+    return run([&]() -> Status {
+        execute(db,
+                "UPDATE jobs SET state = 'queued', next = ?, attempts = 0, ended = NULL WHERE id = ?"
+                " AND state IN ('failed', 'cancelled')",
+                now, id);
+        return changed_one(db, id, "only failed and cancelled jobs can be tried again");
+    });
+}
+
+Status cancel_job(Connection& db, std::int64_t id, UtcMs now) {
+    return run([&]() -> Status {
+        execute(db, "UPDATE jobs SET state = 'cancelled', ended = ? WHERE id = ? AND state = 'queued'", now, id);
+        return changed_one(db, id, "only queued jobs can be cancelled");
+    });
+}
+
+Result<int> requeue_running_jobs(Connection& db) {
+    return run([&]() -> Result<int> {
+        execute(db, "UPDATE jobs SET state = 'queued' WHERE state = 'running'");
+        return db.changes();
+    });
+}
+
+Result<std::optional<JobRow>> find_job(Connection& db, std::int64_t id) {
+    return run([&]() -> Result<std::optional<JobRow>> {
+        return one_job(query(db, SCOPENODE_JOB_COLUMNS "WHERE j.id = ?", id));
+    });
+}
+
+Result<std::vector<JobRow>> list_jobs(Connection& db, const std::string& state, int limit) {
+    return run([&]() -> Result<std::vector<JobRow>> {
+        return all_jobs(query(db, SCOPENODE_JOB_COLUMNS "WHERE ?1 = '' OR j.state = ?1 ORDER BY j.id DESC LIMIT ?2", state,
+                              limit));
+    });
+}
+
+Result<std::vector<JobRow>> jobs_of(Connection& db, std::int64_t study_id) {
+    return run([&]() -> Result<std::vector<JobRow>> {
+        return all_jobs(query(db, SCOPENODE_JOB_COLUMNS "WHERE j.study = ? ORDER BY j.id", study_id));
+    });
+}
+
+}  // namespace scopenode::storage
