@@ -1,0 +1,145 @@
+#include "workflows/analysis.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/core/hu_image.h"
+#include "ml/aggregate.h"
+#include "storage/dicom/pixels.h"
+#include "workflows/eligibility.h"
+
+namespace scopenode::workflows {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+bool passes_by_itself(const Error& error) {
+    return error.retryable();
+}
+
+/// Six decimals: more than any use of them, and the same text from the same score.
+Json number(float value) {
+    return std::round(static_cast<double>(value) * 1e6) / 1e6;
+}
+
+Json by_label(const ml::Scores& scores) {
+    Json json = Json::object();
+    for (std::size_t i = 0; i < ml::kLabelCount; ++i) json[std::string(ml::kLabels[i])] = number(scores[i]);
+    return json;
+}
+
+Status check_scores(const ml::Model& model, const std::vector<ml::Scores>& scores, std::size_t expected) {
+    if (scores.size() != expected)
+        return fail(Code::kInternal, "model {} gave {} results for {} slices", model.id(), scores.size(),
+                    expected);
+    for (const auto& slice : scores)
+        for (const float p : slice)
+            if (!(p >= 0 && p <= 1))
+                return fail(Code::kInternal, "model {} gave a probability of {}", model.id(), p);
+    return {};
+}
+
+}  // namespace
+
+std::string_view word(Presence presence) {
+    switch (presence) {
+        case Presence::kPresent:
+            return "present";
+        case Presence::kAbsent:
+            return "absent";
+        default:
+            return "undetermined";
+    }
+}
+
+std::array<Presence, ml::kLabelCount> judge(const StudyAnalysis& analysis) {
+    std::array<Presence, ml::kLabelCount> findings{};
+    findings.fill(Presence::kUndetermined);
+    if (!analysis.determined) return findings;
+    for (std::size_t i = 0; i < findings.size(); ++i) {
+        const double p = static_cast<double>(analysis.probabilities[i]);
+        findings[i] = p >= analysis.manifest.thresholds[i] ? Presence::kPresent : Presence::kAbsent;
+    }
+    return findings;
+}
+
+std::string study_json(const StudyAnalysis& analysis, const std::string& state, int revision,
+                       const std::string& sr_path) {
+    Json json;
+    json["study_uid"] = analysis.header.study_uid;
+    json["series_uid"] = analysis.series_uid;
+    json["state"] = state;
+    json["revision"] = revision;
+    json["model"] = analysis.model_id;
+    json["model_name"] = analysis.manifest.name;
+    json["demonstration"] = analysis.manifest.demonstration;
+    json["probabilities"] = analysis.determined ? by_label(analysis.probabilities) : Json();
+    Json& findings = json["findings"] = Json::object();
+    for (std::size_t i = 0; i < ml::kLabelCount; ++i)
+        findings[std::string(ml::kLabels[i])] = std::string(word(analysis.findings[i]));
+    Json& slices = json["slices"] = Json::array();
+    for (const auto& slice : analysis.slices)
+        slices.push_back({{"sop_instance_uid", slice.sop_instance_uid},
+                          {"z_mm", std::round(slice.z_mm * 1000) / 1000},
+                          {"probabilities", by_label(slice.scores)}});
+    json["files"] = {{"sr", sr_path.empty() ? Json() : Json(sr_path)},
+                     {"overlays", Json::array()},
+                     {"key_objects", Json()}};
+    Json& reasons = json["reasons"] = Json::array();
+    for (const auto& reason : analysis.reasons)
+        reasons.push_back({{"code", reason.code}, {"text", reason.text}});
+    // Text of headers may be no UTF-8 where its character set was wrong.
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+AnalysedSlice analysed_slice(const storage::InstanceHeader& header, const ml::Scores& scores) {
+    return {header.sop_class_uid, header.sop_instance_uid, cranial_mm(header), scores};
+}
+
+void conclude(StudyAnalysis& analysis, const ml::Model& model) {
+    std::sort(analysis.slices.begin(), analysis.slices.end(),
+              [](const AnalysedSlice& a, const AnalysedSlice& b) {
+                  return std::tie(a.z_mm, a.sop_instance_uid) < std::tie(b.z_mm, b.sop_instance_uid);
+              });
+    analysis.manifest = model.manifest();
+    analysis.model_id = model.id();
+    analysis.manifest_sha256 = model.manifest_sha256();
+    analysis.probabilities = {};
+    if (analysis.determined) {
+        std::vector<ml::PlacedScores> placed;
+        for (const auto& slice : analysis.slices) placed.push_back({slice.z_mm, slice.scores});
+        analysis.probabilities = ml::calibrate(analysis.manifest, ml::aggregate(placed));
+    }
+    analysis.findings = judge(analysis);
+}
+
+Result<Inferred> infer_files(const ml::Model& model, std::span<const std::filesystem::path> files, int batch,
+                             const BatchDone& done) {
+    Inferred all;
+    all.scores.resize(files.size());
+    std::vector<HuImage> images;
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        if (auto image = storage::read_hu(files[i])) {
+            images.push_back(std::move(*image));
+            places.push_back(i);
+        } else if (passes_by_itself(image.error())) {
+            return fail(image.error());
+        } else {
+            all.faults.push_back(image.error().message);
+        }
+        const bool last = i + 1 == files.size();
+        if (images.empty() || (!last && images.size() < static_cast<std::size_t>(std::max(1, batch))))
+            continue;
+        SCOPENODE_ASSIGN(const auto scores, model.infer(images));
+        SCOPENODE_TRY(check_scores(model, scores, images.size()));
+        for (std::size_t k = 0; k < places.size(); ++k) all.scores[places[k]] = scores[k];
+        SCOPENODE_TRY(done(places, scores));
+        images.clear();
+        places.clear();
+    }
+    return all;
+}
+
+}  // namespace scopenode::workflows

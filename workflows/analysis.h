@@ -1,0 +1,34 @@
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "ml/model.h"
+#include "storage/dicom/header.h"
+#include "workflows/study.h"
+
+namespace scopenode::workflows {
+
+/// What became of the slices that a model was given.
+struct Inferred {
+    std::vector<std::optional<ml::Scores>>
+        scores;                       ///< in the order of the files; nothing: could not be decoded
+    std::vector<std::string> faults;  ///< one sentence for each file that could not be decoded
+};
+/// Reads and scores files in batches. After each batch `done` gets the places of its files in `files` and
+/// their scores; its error ends the work. Faults of the machine (a full disk, a read error) are errors; a
+/// file that cannot be decoded is not.
+using BatchDone =
+    std::function<Status(std::span<const std::size_t> places, std::span<const ml::Scores> scores)>;
+Result<Inferred> infer_files(const ml::Model& model, std::span<const std::filesystem::path> files, int batch,
+                             const BatchDone& done);
+
+/// Fills in what follows from the slices: order, study probabilities, findings, and what the model says of
+/// itself.
+void conclude(StudyAnalysis& analysis, const ml::Model& model);
+
+/// The slice as the report names it.
+AnalysedSlice analysed_slice(const storage::InstanceHeader& header, const ml::Scores& scores);
+
+}  // namespace scopenode::workflows

@@ -1,0 +1,39 @@
+#pragma once
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "workflows/study.h"
+
+namespace scopenode::workflows {
+
+/// Codes of the table in reasons.cpp. They are stored in the index: a code is never given another meaning.
+namespace reasons {
+inline constexpr std::string_view kOwnResult = "OWN_RESULT";
+inline constexpr std::string_view kUnreadable = "UNREADABLE";
+inline constexpr std::string_view kNotCt = "NOT_CT";
+inline constexpr std::string_view kEnhancedNotRead = "ENHANCED_NOT_READ";
+inline constexpr std::string_view kLocalizer = "LOCALIZER";
+inline constexpr std::string_view kDerived = "DERIVED";
+inline constexpr std::string_view kNoGeometry = "NO_GEOMETRY";
+inline constexpr std::string_view kNotAxial = "NOT_AXIAL";
+inline constexpr std::string_view kNoPixels = "NO_PIXELS";
+inline constexpr std::string_view kNotHead = "NOT_HEAD";
+inline constexpr std::string_view kMixedOrientations = "MIXED_ORIENTATIONS";
+inline constexpr std::string_view kDuplicatePosition = "DUPLICATE_POSITION";
+inline constexpr std::string_view kTooFewSlices = "TOO_FEW_SLICES";
+inline constexpr std::string_view kImplausibleExtent = "IMPLAUSIBLE_EXTENT";
+inline constexpr std::string_view kOtherSeriesChosen = "OTHER_SERIES_CHOSEN";
+inline constexpr std::string_view kUndecodable = "UNDECODABLE";
+inline constexpr std::string_view kIllegalUids = "ILLEGAL_UIDS";
+inline constexpr std::string_view kDemonstrationNotSent = "DEMONSTRATION_NOT_SENT";
+}  // namespace reasons
+
+/// The sentence of a code; the code itself when it is not in the table.
+std::string_view sentence(std::string_view code);
+/// A reason with its sentence, and with `detail` behind it where there is one.
+Reason reason(std::string_view code, const std::string& detail = "");
+/// Place of a code in the table, which is the order in which reasons are looked for.
+std::size_t rank(std::string_view code);
+
+}  // namespace scopenode::workflows
