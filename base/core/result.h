@@ -76,19 +76,21 @@ auto guard(Code code, F&& body) {
 
 }  // namespace scopenode
 
-/// Returns the error of a Status or Result from the calling function.
-#define SCOPENODE_TRY(expression)                                                        \
-    do {                                                                                 \
-        if (auto scopenode_status = (expression); !scopenode_status)                     \
-            return tl::unexpected<::scopenode::Error>(std::move(scopenode_status).error()); \
-    } while (false)
-
 #define SCOPENODE_JOIN2(a, b) a##b
 #define SCOPENODE_JOIN(a, b) SCOPENODE_JOIN2(a, b)
-#define SCOPENODE_ASSIGN2(holder, declaration, expression) \
-    auto holder = (expression);                            \
-    if (!holder) return tl::unexpected<::scopenode::Error>(std::move(holder).error()); \
+
+#define SCOPENODE_TRY2(holder, expression)                                                     \
+    do {                                                                                       \
+        if (auto holder = (expression); !holder)                                               \
+            return tl::unexpected<::scopenode::Error>(std::move(holder).error());              \
+    } while (false)
+/// Returns the error of a Status or Result from the calling function. __COUNTER__: a lambda inside may try too.
+#define SCOPENODE_TRY(expression) SCOPENODE_TRY2(SCOPENODE_JOIN(scopenode_status_, __COUNTER__), expression)
+
+#define SCOPENODE_ASSIGN2(holder, declaration, expression)                                  \
+    auto holder = (expression);                                                             \
+    if (!holder) return tl::unexpected<::scopenode::Error>(std::move(holder).error());      \
     declaration = std::move(*holder)
 /// SCOPENODE_ASSIGN(auto value, function_that_returns_result());
 #define SCOPENODE_ASSIGN(declaration, expression) \
-    SCOPENODE_ASSIGN2(SCOPENODE_JOIN(scopenode_result_, __LINE__), declaration, expression)
+    SCOPENODE_ASSIGN2(SCOPENODE_JOIN(scopenode_result_, __COUNTER__), declaration, expression)

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -19,6 +20,7 @@ class StagedObject {
   public:
     ~StagedObject();
     StagedObject(StagedObject&&) noexcept;
+    StagedObject& operator=(StagedObject&&) = delete;
     /// Bytes of the Part 10 file, in order; hashed on the way.
     Status append(std::string_view bytes);
 
@@ -73,6 +75,9 @@ class Archive {
   private:
     struct State;
     explicit Archive(std::unique_ptr<State> state);
+    const std::atomic<bool>& closing() const;
+    std::filesystem::file_time_type opened() const;
+    FileSystem& files();
     std::unique_ptr<State> state_;
 };
 

@@ -1,4 +1,5 @@
 #include "storage/dicom/header.h"
+#include "storage/dicom/poor_header.h"
 
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmdata/dcrledrg.h>
@@ -134,9 +135,19 @@ void to_utf8(DcmDataset& dataset) {
     (void)dataset.convertCharacterSet(charset, "ISO_IR 192", 0, OFTrue);
 }
 
-}  // namespace
+// Native pixel data must be as long as rows, columns, frames and bits say (PS3.5 8.1).
+Status check_pixel_length(DcmItem& d, const InstanceHeader& h, const std::string& where) {
+    DcmElement* pixels = nullptr;
+    if (d.findAndGetElement(DCM_PixelData, pixels).bad() || pixels == nullptr) return {};
+    if (DcmXfer(h.transfer_syntax_uid.c_str()).isEncapsulated()) return {};
+    const auto samples = static_cast<double>(integer_of(d, DCM_SamplesPerPixel, 1));
+    const double expected = samples * h.rows * h.columns * std::max(h.frames, 1) * integer_of(d, DCM_BitsAllocated, 16) / 8;
+    if (static_cast<double>(pixels->getLengthField()) < expected)
+        return fail(Code::kCannotUnderstand, "{}: {} bytes of pixel data, not {:.0f}", where, pixels->getLengthField(), expected);
+    return {};
+}
 
-Result<InstanceHeader> header_of(DcmFileFormat& file, const std::string& where) {
+Result<InstanceHeader> header_of(DcmFileFormat& file, const std::string& where, bool uids_needed) {
     DcmDataset& dataset = *file.getDataset();
     if (dataset.card() == 0) return fail(Code::kCannotUnderstand, "{}: no DICOM elements", where);
     InstanceHeader h;
@@ -147,20 +158,26 @@ Result<InstanceHeader> header_of(DcmFileFormat& file, const std::string& where) 
     read_instance(dataset, h);
     for (const auto& [value, name] : {std::pair{&h.sop_class_uid, "SOP Class UID"}, {&h.sop_instance_uid, "SOP Instance UID"},
                                       {&h.study_uid, "Study Instance UID"}, {&h.series_uid, "Series Instance UID"}})
-        if (value->empty()) return fail(Code::kCannotUnderstand, "{}: no {}", where, name);
+        if (uids_needed && value->empty()) return fail(Code::kCannotUnderstand, "{}: no {}", where, name);
+    SCOPENODE_TRY(check_pixel_length(dataset, h, where));
     return h;
 }
 
-Result<InstanceHeader> read_header(const std::filesystem::path& path) {
+Result<InstanceHeader> read(const std::filesystem::path& path, bool uids_needed) {
     return guard(Code::kCannotUnderstand, [&]() -> Result<InstanceHeader> {
         DcmFileFormat file;
-        const OFCondition read = file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, kLongestValue,
+        const OFCondition loaded = file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, kLongestValue,
                                                        ERM_autoDetect, DcmTagKey(0x7fe0, 0x0011));
-        if (read.bad())
-            return fail(Code::kCannotUnderstand, "{}: not readable as DICOM: {}", path.filename().string(), read.text());
-        return header_of(file, path.filename().string());
+        if (loaded.bad())
+            return fail(Code::kCannotUnderstand, "{}: not readable as DICOM: {}", path.filename().string(), loaded.text());
+        return header_of(file, path.filename().string(), uids_needed);
     });
 }
+
+}  // namespace
+
+Result<InstanceHeader> read_header(const std::filesystem::path& path) { return read(path, true); }
+Result<InstanceHeader> read_poor_header(const std::filesystem::path& path) { return read(path, false); }
 
 std::optional<double> normal_position_mm(const InstanceHeader& header) {
     if (!header.orientation || !header.position_mm) return std::nullopt;

@@ -165,6 +165,21 @@ Result<std::optional<InstanceRow>> find_instance(Connection& db, const std::stri
     });
 }
 
+Result<std::vector<InstanceRow>> conflict_copies(Connection& db, const std::string& uid) {
+    return run([&]() -> Result<std::vector<InstanceRow>> {
+        return all_instances(
+            query(db, SCOPENODE_INSTANCE_COLUMNS "WHERE i.sop_instance_uid = ? AND i.conflict = 1 ORDER BY i.id", uid));
+    });
+}
+
+Status each_instance(Connection& db, const std::function<void(const InstanceRow&)>& visit) {
+    return run([&]() -> Status {
+        auto& s = query(db, SCOPENODE_INSTANCE_COLUMNS "ORDER BY i.id");
+        while (s.executeStep()) visit(instance_row(s));
+        return {};
+    });
+}
+
 Result<std::optional<StudyRow>> find_study(Connection& db, const std::string& uid) {
     return run([&]() -> Result<std::optional<StudyRow>> {
         return one_study(query(db, SCOPENODE_STUDY_COLUMNS "WHERE s.study_uid = ?", uid));

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -66,6 +67,10 @@ Result<Inserted> insert_instance(Connection& db, const NewInstance& instance);
 
 /// The instance stored first under this UID (conflict copies are not returned).
 Result<std::optional<InstanceRow>> find_instance(Connection& db, const std::string& sop_instance_uid);
+/// Other contents that came under this UID.
+Result<std::vector<InstanceRow>> conflict_copies(Connection& db, const std::string& sop_instance_uid);
+/// Every instance, by id, for checks of the whole archive: `visit` per row.
+Status each_instance(Connection& db, const std::function<void(const InstanceRow&)>& visit);
 Result<std::optional<StudyRow>> find_study(Connection& db, const std::string& study_uid);
 Result<std::optional<StudyRow>> study_by_id(Connection& db, std::int64_t study_id);
 struct StudyFilter {

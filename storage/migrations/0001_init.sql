@@ -57,6 +57,7 @@ CREATE TABLE instances (
     reason_code TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE UNIQUE INDEX instances_first ON instances (sop_instance_uid) WHERE conflict = 0;
+CREATE INDEX instances_conflicts ON instances (sop_instance_uid) WHERE conflict = 1;
 CREATE INDEX instances_series ON instances (series);
 
 CREATE TABLE events (

@@ -1,0 +1,219 @@
+#include "storage/archive/archive.h"
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <thread>
+
+#include "base/log.h"
+#include "storage/archive/staged.h"
+#include "storage/dicom/digest.h"
+#include "storage/index/catalog.h"
+
+namespace scopenode::storage {
+namespace {
+
+namespace fs = std::filesystem;
+
+Status check_identity(const InstanceHeader& h, const StoreContext& c) {
+    if (h.sop_class_uid != c.sop_class_uid || h.sop_instance_uid != c.sop_instance_uid)
+        return fail(Code::kDoesNotMatchSopClass, "SOP class or instance of command and data set differ");
+    for (const std::string* uid : {&h.sop_class_uid, &h.sop_instance_uid, &h.study_uid, &h.series_uid})
+        if (!is_legal_uid(*uid)) return fail(Code::kDoesNotMatchSopClass, "illegal UID '{:.64}'", *uid);
+    return {};
+}
+
+Result<bool> same_content(const fs::path& a, const fs::path& b) {
+    SCOPENODE_ASSIGN(const std::string first, content_digest(a));
+    SCOPENODE_ASSIGN(const std::string second, content_digest(b));
+    return first == second;
+}
+
+}  // namespace
+
+struct Archive::State {
+    State(fs::path n, Index& i, FileSystem& f, std::uint64_t keep)
+        : node(std::move(n)), index(i), files(f), keep_free(keep), opened(fs::file_time_type::clock::now()) {}
+
+    const fs::path node;
+    Index& index;
+    FileSystem& files;
+    const std::uint64_t keep_free;
+    const fs::file_time_type opened;
+    std::atomic<bool> closing{false};
+    std::thread sweeper;
+
+    Result<StagedObject::State> create();
+    NewInstance row(const StagedObject::State& staged, const InstanceHeader& header, const StoreContext& context) const;
+    Result<bool> insert_if_new(const NewInstance& instance);
+    Result<StoreOutcome> compare_and_keep(StagedObject::State& staged, NewInstance instance);
+    void quarantine(StagedObject::State& staged, const Error& error, const StoreContext& context);
+};
+
+Archive::Archive(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Archive::~Archive() {
+    state_->closing = true;
+    if (state_->sweeper.joinable()) state_->sweeper.join();
+}
+
+Result<std::unique_ptr<Archive>> Archive::open(const fs::path& node, Index& index, FileSystem& files,
+                                               std::uint64_t keep_free_bytes) {
+    auto state = std::make_unique<State>(node, index, files, keep_free_bytes);
+    auto made = guard(Code::kIo, [&] {
+        fs::create_directories(node / "quarantine");
+        for (int i = 0; i < 256; ++i) fs::create_directories(node / "objects" / fmt::format("{:02x}", i));
+    });
+    SCOPENODE_TRY(made);
+    SCOPENODE_TRY(files.sync_folder(node / "objects"));
+    SCOPENODE_TRY(files.sync_folder(node));
+    auto archive = std::unique_ptr<Archive>(new Archive(std::move(state)));
+    archive->state_->sweeper = std::thread([a = archive.get()] {
+        const auto removed = a->sweep();
+        if (removed && *removed > 0) log::info("archive", "removed {} objects that were never acknowledged", *removed);
+        if (!removed) log::warning("archive", "sweep: {}", removed.error().message);
+    });
+    return archive;
+}
+
+Result<StagedObject::State> Archive::State::create() {
+    SCOPENODE_ASSIGN(const std::uint64_t free, files.free_bytes(node));
+    if (free < keep_free)
+        return fail(Code::kOutOfResources, "{} MB free on the disk of the archive, {} MB are kept", free >> 20, keep_free >> 20);
+    const std::string name = random_hex();
+    StagedObject::State staged;
+    staged.files = &files;
+    staged.path = fs::path("objects") / name.substr(0, 2) / (name + ".dcm");
+    staged.absolute = node / staged.path;
+    SCOPENODE_ASSIGN(staged.file, files.create(staged.absolute));
+    staged.hash = std::make_unique<Sha256>();
+    return staged;
+}
+
+Result<StagedObject> Archive::stage() {
+    SCOPENODE_ASSIGN(StagedObject::State staged, state_->create());
+    StagedObject object;
+    object.state_ = std::make_unique<StagedObject::State>(std::move(staged));
+    return object;
+}
+
+NewInstance Archive::State::row(const StagedObject::State& staged, const InstanceHeader& header,
+                                const StoreContext& context) const {
+    NewInstance n;
+    n.header = header;
+    n.issuer = header.patient_id_issuer.empty() ? context.default_issuer : header.patient_id_issuer;
+    n.path = staged.path.string();
+    n.file_sha256 = staged.sha256;
+    n.bytes = staged.bytes;
+    n.calling_ae = context.calling_ae;
+    n.received = index.clock().now();
+    return n;
+}
+
+// False when the UID is known; nothing is written then.
+Result<bool> Archive::State::insert_if_new(const NewInstance& instance) {
+    bool inserted = false;
+    SCOPENODE_TRY(index.write([&](Connection& db) -> Status {
+        SCOPENODE_ASSIGN(const auto known, find_instance(db, instance.header.sop_instance_uid));
+        if (known) return {};
+        SCOPENODE_TRY(insert_instance(db, instance));
+        inserted = true;
+        return {};
+    }));
+    return inserted;
+}
+
+// A known UID: kept once when the content is the same, beside the first when it is not.
+Result<StoreOutcome> Archive::State::compare_and_keep(StagedObject::State& staged, NewInstance instance) {
+    const std::string& uid = instance.header.sop_instance_uid;
+    std::vector<InstanceRow> known;
+    std::int64_t study = 0;
+    SCOPENODE_TRY(index.read([&](Connection& db) -> Status {
+        SCOPENODE_ASSIGN(known, conflict_copies(db, uid));
+        SCOPENODE_ASSIGN(const auto first, find_instance(db, uid));
+        if (!first) return fail(Code::kDatabase, "instance {} is gone", uid);
+        study = first->study_id;
+        known.insert(known.begin(), *first);
+        return {};
+    }));
+    for (const InstanceRow& row : known) {
+        bool same = row.file_sha256 == staged.sha256;
+        if (!same) {
+            const auto compared = same_content(node / row.path, staged.absolute);
+            same = compared && *compared;
+        }
+        if (!same) continue;
+        SCOPENODE_TRY(index.write([&](Connection& db) {
+            return add_remark(db, study, {instance.received, "duplicate", uid, "came again with the same content: kept once"});
+        }));
+        return StoreOutcome::kDuplicate;
+    }
+    instance.conflict = true;
+    SCOPENODE_TRY(index.write([&](Connection& db) -> Status {
+        SCOPENODE_TRY(insert_instance(db, instance));
+        return add_remark(db, study, {instance.received, "conflict", uid, "came again with other content: both are kept, the first is used"});
+    }));
+    staged.keep();
+    return StoreOutcome::kConflict;
+}
+
+void Archive::State::quarantine(StagedObject::State& staged, const Error& error, const StoreContext& context) {
+    const fs::path path = fs::path("quarantine") / staged.path.filename();
+    Status moved = staged.synced ? Status{} : staged.sync();
+    if (moved) moved = files.rename(staged.absolute, node / path);
+    if (moved) moved = files.sync_folder(node / "quarantine");
+    if (!moved) {
+        log::error("archive", "no copy in quarantine: {}", moved.error().message);
+        return;
+    }
+    staged.keep();
+    const QuarantineRow row{0, index.clock().now(), path.string(), std::string(info(error.code).name), error.message,
+                            context.calling_ae, context.sop_instance_uid};
+    const Status written = index.write([&](Connection& db) { return add_quarantine(db, row); });
+    if (!written) log::error("archive", "quarantine row: {}", written.error().message);
+}
+
+Result<StoreOutcome> Archive::store(StagedObject object, const StoreContext& context) {
+    StagedObject::State& staged = *object.state_;
+    // The disk works on the sync while the header is read from the page cache.
+    auto synced = std::async(std::launch::async, [&staged] { return staged.sync(); });
+    auto header = read_header(staged.absolute);
+    const Status on_disk = synced.get();
+    SCOPENODE_TRY(on_disk);
+    Status identity = header ? check_identity(*header, context) : Status(fail(header.error()));
+    if (!identity) {
+        state_->quarantine(staged, identity.error(), context);
+        return fail(identity.error());
+    }
+    const NewInstance instance = state_->row(staged, *header, context);
+    SCOPENODE_ASSIGN(const bool inserted, state_->insert_if_new(instance));
+    if (!inserted) return state_->compare_and_keep(staged, instance);
+    staged.keep();
+    return StoreOutcome::kStored;
+}
+
+Status Archive::store_own(std::string_view bytes, std::function<Status(Connection&)> rows) {
+    SCOPENODE_ASSIGN(StagedObject object, stage());
+    SCOPENODE_TRY(object.append(bytes));
+    StagedObject::State& staged = *object.state_;
+    SCOPENODE_TRY(staged.sync());
+    SCOPENODE_ASSIGN(const InstanceHeader header, read_header(staged.absolute));
+    NewInstance instance = state_->row(staged, header, {});
+    instance.own = true;
+    SCOPENODE_TRY(state_->index.write([&](Connection& db) -> Status {
+        SCOPENODE_ASSIGN(const auto known, find_instance(db, header.sop_instance_uid));
+        if (known) return fail(Code::kConflict, "result {} is stored already", header.sop_instance_uid);
+        SCOPENODE_TRY(insert_instance(db, instance));
+        return rows(db);
+    }));
+    staged.keep();
+    return {};
+}
+
+fs::path Archive::absolute(const std::string& path) const { return state_->node / path; }
+Index& Archive::index() { return state_->index; }
+const std::atomic<bool>& Archive::closing() const { return state_->closing; }
+fs::file_time_type Archive::opened() const { return state_->opened; }
+FileSystem& Archive::files() { return state_->files; }
+
+}  // namespace scopenode::storage
