@@ -1,0 +1,85 @@
+#include <regex>
+
+#include "config/settings.h"
+#include "dicom_node/app/commands.h"
+#include "dicom_node/app/node_folder.h"
+#include "storage/index/results.h"
+#include "workflows/node.h"
+
+namespace scopenode::dicom_node {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+    std::vector<std::string> paths;
+    std::string out, model, node, device = "auto";
+    int threads = 0;
+    int batch = 8;
+};
+
+Result<ml::ModelFiles> registered_model(const fs::path& node, const std::string& id) {
+    const SystemClock clock;
+    SCOPENODE_ASSIGN(const auto index, open_reader(node, clock));
+    if (id.empty()) return champion_model(*index, node);
+    SCOPENODE_ASSIGN(const auto rows,
+                     index->read([](storage::Connection& db) { return storage::list_models(db); }));
+    for (const auto& row : rows)
+        if (row.id == id) return ml::read_model_folder(node / row.path);
+    return fail(Code::kNotFound, "no model {} in {}: `scopenode models list` names them", id, node.string());
+}
+
+Result<ml::ModelFiles> chosen_model(const Options& o) {
+    std::error_code ec;
+    if (!o.model.empty() && fs::is_directory(o.model, ec)) return ml::read_model_folder(o.model);
+    if (!o.node.empty()) return registered_model(o.node, o.model);
+    if (o.model.empty()) return embedded_model();
+    if (auto built_in = embedded_model(); built_in && built_in->id() == o.model) return built_in;
+    return registered_model(node_folder(""), o.model);
+}
+
+Status infer(const Options& o) {
+    static const std::regex devices("auto|cpu|cuda:[0-9]{1,2}");
+    if (!std::regex_match(o.device, devices))
+        return fail(Code::kInvalidArgument, "--device is auto, cpu or cuda:N, not '{}'", o.device);
+    workflows::OfflineOptions options;
+    for (const std::string& path : o.paths) {
+        std::error_code ec;
+        if (!fs::exists(path, ec)) return fail(Code::kNotFound, "{} does not exist", path);
+        options.inputs.push_back(path);
+    }
+    options.out = o.out;
+    options.program_version = program_version();
+    if (!o.node.empty()) {
+        SCOPENODE_ASSIGN(const auto settings, config::load_settings(o.node));
+        options.minimum_slices = settings.intake.minimum_slices;
+        options.time_zone = settings.site.time_zone;
+    }
+    SCOPENODE_ASSIGN(const auto files, chosen_model(o));
+    SCOPENODE_ASSIGN(options.model, ml::Model::load(files, {o.device, o.threads, o.batch}));
+    const SystemClock clock;
+    return workflows::infer_offline(options, clock);
+}
+
+}  // namespace
+
+void add_infer_command(CLI::App& app, int& exit_code) {
+    CLI::App* command =
+        app.add_subcommand("infer", "Analyse files without a network: results.json and the reports");
+    auto o = std::make_shared<Options>();
+    command->add_option("PATH", o->paths, "DICOM files and folders")->required();
+    command->add_option("--out", o->out, "Folder for the results")->required();
+    command->add_option("--model", o->model, "Id of a registered model, or a model folder");
+    command->add_option("--node", o->node, "Use this node's model and settings; nothing is written to it");
+    command->add_option("--device", o->device, "auto, cpu or cuda:N")->capture_default_str();
+    command->add_option("--threads", o->threads, "CPU threads, 0: one per core")->check(CLI::Range(0, 1024));
+    command->add_option("--batch", o->batch, "Slices in one pass")
+        ->check(CLI::Range(1, 256))
+        ->capture_default_str();
+    command->callback([o, &exit_code] {
+        const Status done = infer(*o);
+        exit_code = done ? 0 : report(done.error());
+    });
+}
+
+}  // namespace scopenode::dicom_node

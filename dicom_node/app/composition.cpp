@@ -1,0 +1,159 @@
+#include "dicom_node/app/composition.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "base/core/files.h"
+#include "base/log.h"
+#include "dicom_node/app/metrics.h"
+#include "dicom_node/app/node_folder.h"
+#include "dicom_node/control/control.h"
+#include "dicom_node/dimse/sender.h"
+#include "dicom_node/dimse/server.h"
+#include "dicom_node/http/server.h"
+#include "storage/dicom/header.h"
+#include "workflows/node.h"
+#include "workflows/results/report.h"
+
+namespace scopenode::dicom_node {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr int kDrainSeconds = 10;
+
+/// Blocks the signals that end the node, in this thread and all that it starts.
+sigset_t block_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+    return set;
+}
+
+/// Members in the order of their dependence: destroyed from the edges inwards.
+struct Node {
+    explicit Node(fs::path folder) : dir(std::move(folder)) {}
+
+    fs::path dir;
+    SystemClock clock;
+    config::Settings settings;
+    std::unique_ptr<storage::Index> index;
+    std::shared_ptr<const ml::Model> model;
+    std::unique_ptr<storage::Archive> archive;
+    std::unique_ptr<workflows::StudyLoop> loop;
+    std::unique_ptr<DimseServer> dimse;
+    std::unique_ptr<HttpServer> http;
+    std::unique_ptr<ControlServer> control;
+    std::atomic<bool> ready{false};
+
+    Status open();
+    Status listen();
+    HttpResponse answer(const std::string& method, const std::string& path);
+    Status announce();
+    void stop();
+};
+
+Status Node::open() {
+    if (!storage::dictionary_is_loaded())
+        return fail(Code::kInternal,
+                    "DCMTK's data dictionary is not loaded: install dcmtk's data files or set DCMDICTPATH");
+    SCOPENODE_TRY(workflows::check_codes());
+    SCOPENODE_ASSIGN(const auto uid, node_uid(dir));
+    SCOPENODE_ASSIGN(index, open_writer(dir, clock));
+    SCOPENODE_ASSIGN(const auto files, champion_model(*index, dir));
+    const auto& inference = settings.inference;
+    SCOPENODE_ASSIGN(model, ml::Model::load(files, {inference.device, inference.threads, inference.batch}));
+    SCOPENODE_ASSIGN(archive,
+                     storage::Archive::open(dir, *index, real_files(), settings.archive.keep_free_mb << 20));
+    auto send = [this](const config::Destination& peer, const workflows::SendItem& item) {
+        return send_object(settings.dimse.ae_title, peer, item);
+    };
+    loop = std::make_unique<workflows::StudyLoop>(
+        workflows::StudyLoop::Parts{settings, *index, *archive, model, send, clock, uid, program_version()});
+    return {};
+}
+
+Status Node::listen() {
+    const auto& d = settings.dimse;
+    const DimseOptions options{d.ae_title,
+                               d.bind,
+                               d.port,
+                               d.max_associations,
+                               d.timeout_seconds,
+                               d.allowed_callers,
+                               settings.site.default_issuer};
+    SCOPENODE_TRY(loop->start());
+    SCOPENODE_ASSIGN(dimse, DimseServer::start(options, *archive, [this] { loop->wake(); }));
+    SCOPENODE_ASSIGN(http, HttpServer::start(settings.http.bind, settings.http.port,
+                                             [this](const std::string& method, const std::string& path) {
+                                                 return answer(method, path);
+                                             }));
+    SCOPENODE_ASSIGN(control, ControlServer::start(dir, [this](const std::vector<std::string>& words) {
+                         auto done = carry_out(*archive, settings, clock, words);
+                         loop->wake();
+                         return done;
+                     }));
+    return {};
+}
+
+HttpResponse Node::answer(const std::string& method, const std::string& path) {
+    if (method != "GET" && method != "HEAD")
+        return problem(Code::kUnsupported, method + " is not answered here");
+    if (path == "/healthz") return {200, "text/plain; charset=utf-8", "ok\n"};
+    if (path == "/readyz") {
+        if (ready) return {200, "text/plain; charset=utf-8", "ready\n"};
+        return {503, "text/plain; charset=utf-8", "not ready\n"};
+    }
+    if (path == "/metrics" && ready) {
+        auto text = metrics_text({*dimse, *index, *loop, *model});
+        if (!text) return problem(text.error().code, text.error().message);
+        return {200, "text/plain; version=0.0.4; charset=utf-8", std::move(*text)};
+    }
+    return problem(Code::kNotFound, "nothing at " + path);
+}
+
+Status Node::announce() {
+    const std::string text = fmt::format("{{\"pid\":{},\"dimse_port\":{},\"http_port\":{}}}\n", ::getpid(),
+                                         dimse->port(), http->port());
+    ready = true;
+    SCOPENODE_TRY(write_file(real_files(), ready_file(dir), text));
+    log::info("node", "scopenode {} ready: {} on DIMSE port {}, HTTP port {}, model {} ({}) on {}",
+              program_version(), settings.dimse.ae_title, dimse->port(), http->port(), model->id(),
+              model->manifest().name, model->device());
+    return {};
+}
+
+void Node::stop() {
+    ready = false;
+    (void)real_files().remove(ready_file(dir));
+    if (control) control->stop();
+    if (dimse) dimse->stop(kDrainSeconds);
+    if (loop) loop->stop();
+    if (http) http->stop();
+}
+
+}  // namespace
+
+Status serve(const fs::path& dir) {
+    const sigset_t signals = block_signals();
+    Node node(dir);
+    SCOPENODE_ASSIGN(node.settings, config::load_settings(dir));
+    SCOPENODE_ASSIGN(const auto lock, NodeLock::take(dir));
+    (void)real_files().remove(ready_file(dir));  // of a process that was killed
+    SCOPENODE_TRY(node.open());
+    Status done = node.listen();
+    if (done) done = node.announce();
+    if (done) {
+        int signal_number = 0;
+        while (sigwait(&signals, &signal_number) != 0) continue;
+        log::info("node", "signal {}: draining", signal_number);
+    }
+    node.stop();
+    return done;
+}
+
+}  // namespace scopenode::dicom_node

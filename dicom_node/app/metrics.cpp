@@ -1,0 +1,109 @@
+#include "dicom_node/app/metrics.h"
+
+#include <iterator>
+#include <map>
+
+#include "dicom_node/app/node_folder.h"
+#include "storage/index/catalog.h"
+#include "storage/index/queue.h"
+#include "storage/index/results.h"
+
+namespace scopenode::dicom_node {
+namespace {
+
+class Text {
+  public:
+    void family(const char* name, const char* type, const char* help) {
+        fmt::format_to(std::back_inserter(out_), "# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+    }
+    template <class T>
+    void value(const char* name, const std::string& labels, T number) {
+        fmt::format_to(std::back_inserter(out_), "{}{} {}\n", name, labels.empty() ? "" : "{" + labels + "}",
+                       number);
+    }
+    template <class T>
+    void single(const char* name, const char* type, const char* help, T number) {
+        family(name, type, help);
+        value(name, "", number);
+    }
+    std::string take() { return std::move(out_); }
+
+  private:
+    std::string out_;
+};
+
+struct Rows {
+    storage::Totals totals;
+    std::map<std::string, std::int64_t> jobs{{"queued", 0}, {"running", 0}, {"failed", 0}};
+    std::map<std::string, std::int64_t> outbox{{"waiting", 0}, {"refused", 0}};
+};
+
+Result<Rows> read_rows(storage::Connection& db) {
+    constexpr int kMany = 100000;
+    Rows rows;
+    SCOPENODE_ASSIGN(rows.totals, storage::totals(db));
+    for (auto& [state, count] : rows.jobs) {
+        SCOPENODE_ASSIGN(const auto list, storage::list_jobs(db, state, kMany));
+        count = static_cast<std::int64_t>(list.size());
+    }
+    for (auto& [state, count] : rows.outbox) {
+        SCOPENODE_ASSIGN(const auto list, storage::list_outbox(db, state, kMany));
+        count = static_cast<std::int64_t>(list.size());
+    }
+    return rows;
+}
+
+void add_dimse(Text& text, const DimseServer& dimse) {
+    const auto& c = dimse.counters();
+    text.single("scopenode_associations", "gauge", "Associations that are open.", dimse.associations());
+    text.single("scopenode_associations_accepted_total", "counter", "Associations accepted.",
+                c.accepted.load());
+    text.single("scopenode_associations_rejected_total", "counter", "Associations rejected.",
+                c.rejected.load());
+    const char* name = "scopenode_objects_total";
+    text.family(name, "counter", "C-STORE requests by outcome.");
+    text.value(name, "outcome=\"stored\"", c.stored.load());
+    text.value(name, "outcome=\"duplicate\"", c.duplicates.load());
+    text.value(name, "outcome=\"conflict\"", c.conflicts.load());
+    text.value(name, "outcome=\"refused\"", c.refused.load());
+    text.single("scopenode_received_bytes_total", "counter", "Bytes of objects received.", c.bytes.load());
+}
+
+void add_rows(Text& text, const Rows& rows) {
+    text.single("scopenode_studies", "gauge", "Studies in the index.", rows.totals.studies);
+    text.single("scopenode_series", "gauge", "Series in the index.", rows.totals.series);
+    text.single("scopenode_instances", "gauge", "Instances in the index.", rows.totals.instances);
+    text.single("scopenode_archive_bytes", "gauge", "Bytes of the objects in the archive.",
+                rows.totals.bytes);
+    text.single("scopenode_quarantined", "gauge", "Objects in quarantine.", rows.totals.quarantined);
+    text.family("scopenode_jobs", "gauge", "Jobs by state.");
+    for (const auto& [state, count] : rows.jobs)
+        text.value("scopenode_jobs", "state=\"" + state + "\"", count);
+    text.family("scopenode_deliveries", "gauge", "Deliveries that are not done, by state.");
+    for (const auto& [state, count] : rows.outbox)
+        text.value("scopenode_deliveries", "state=\"" + state + "\"", count);
+}
+
+}  // namespace
+
+Result<std::string> metrics_text(const MetricsSources& sources) {
+    SCOPENODE_ASSIGN(const auto rows, sources.index.read(read_rows));
+    Text text;
+    text.family("scopenode_build_info", "gauge", "Version of the program and the model that serves.");
+    text.value("scopenode_build_info",
+               fmt::format("version=\"{}\",model=\"{}\",device=\"{}\"", program_version(), sources.model.id(),
+                           sources.model.device()),
+               1);
+    add_dimse(text, sources.dimse);
+    add_rows(text, rows);
+    text.single("scopenode_oldest_runnable_job_seconds", "gauge",
+                "Wait of the oldest job that could run now.",
+                static_cast<double>(sources.loop.oldest_runnable_job_ms()) / 1000);
+    const auto counters = sources.index.counters();
+    text.single("scopenode_index_commits_total", "counter", "Commits of the index.", counters.commits);
+    text.single("scopenode_index_writes_total", "counter", "Writes that shared these commits.",
+                counters.bodies);
+    return text.take();
+}
+
+}  // namespace scopenode::dicom_node

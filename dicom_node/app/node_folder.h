@@ -1,0 +1,49 @@
+#pragma once
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/core/clock.h"
+#include "base/core/result.h"
+#include "config/settings.h"
+#include "ml/manifest.h"
+#include "storage/archive/archive.h"
+#include "storage/index/database.h"
+
+namespace scopenode::dicom_node {
+
+/// Where things stand in a node folder:
+///   node.json  node_uid  index.sqlite  models/<id>/  objects/  quarantine/
+///   run/{lock,control.sock,ready.json}
+std::filesystem::path database_file(const std::filesystem::path& node);
+std::filesystem::path ready_file(const std::filesystem::path& node);
+/// The UID of this installation, made by init.
+Result<std::string> node_uid(const std::filesystem::path& node);
+
+/// `--node DIR`: else SCOPENODE_NODE, else the current folder. Read `value` after parsing, by node_folder().
+void add_node_option(CLI::App& command, std::string& value);
+std::filesystem::path node_folder(const std::string& value);
+
+/// The index of a node beside whoever runs it; checks first that it is a node.
+Result<std::unique_ptr<storage::Index>> open_reader(const std::filesystem::path& node, const Clock& clock);
+/// For the holder of the lock. A node without its database is an error, never a fresh start.
+Result<std::unique_ptr<storage::Index>> open_writer(const std::filesystem::path& node, const Clock& clock);
+
+/// A person's writing command: by the running node when there is one, else here under the node's lock.
+Result<std::string> run_writing(const std::filesystem::path& node, const std::vector<std::string>& words);
+/// What the holder of the lock does with such a command.
+Result<std::string> carry_out(storage::Archive& archive, const config::Settings& settings, const Clock& clock,
+                              const std::vector<std::string>& words);
+
+/// The model that is built into the program.
+Result<ml::ModelFiles> embedded_model();
+/// The model that serves in a node.
+Result<ml::ModelFiles> champion_model(storage::Index& index, const std::filesystem::path& node);
+
+/// Text to stdout with one newline at the end, or the error by report(): the exit code.
+int print(const Result<std::string>& text);
+const char* program_version();
+
+}  // namespace scopenode::dicom_node

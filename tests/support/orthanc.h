@@ -1,0 +1,37 @@
+#pragma once
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/support/programs.h"
+
+namespace scopenode::test {
+
+/// Orthanc as the PACS: own folder, free ports, ended with the object. AE title PACS.
+class Orthanc {
+  public:
+    explicit Orthanc(std::filesystem::path folder);
+    static bool installed() { return have_program("Orthanc"); }
+    /// On the same ports and folder every time.
+    void start();
+    void stop();
+
+    int dicom_port() const { return dicom_port_; }
+    /// "--destination PACS=PACS@127.0.0.1:PORT" for init.
+    std::vector<std::string> as_destination() const;
+    nlohmann::json get(const std::string& path) const;
+    /// Orthanc's ids of the SR instances, of one study or of all.
+    std::vector<std::string> reports(const std::string& study_uid = "") const;
+    /// The files of these reports, fetched into `folder`.
+    std::vector<std::filesystem::path> fetch_reports(const std::filesystem::path& folder,
+                                                     const std::string& study_uid = "") const;
+    std::string log() const;
+
+  private:
+    std::filesystem::path folder_;
+    Child child_;
+    int dicom_port_ = 0, http_port_ = 0;
+};
+
+}  // namespace scopenode::test
