@@ -6,6 +6,7 @@
 #include "base/core/files.h"
 #include "base/core/ids.h"
 #include "base/core/progress.h"
+#include "storage/dicom/poor_header.h"
 #include "workflows/analysis.h"
 #include "workflows/eligibility.h"
 #include "workflows/node.h"
@@ -18,6 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 using storage::InstanceHeader;
 using storage::Judgement;
+
+constexpr int kBatch = 8;
 
 struct Object {
     fs::path file;
@@ -55,12 +58,16 @@ std::vector<std::unique_ptr<Object>> read_objects(const std::vector<fs::path>& f
     std::vector<std::unique_ptr<Object>> objects;
     std::map<std::string, fs::path> seen;
     for (const fs::path& file : files) {
-        auto header = storage::read_header(file);
+        auto header = storage::read_poor_header(file);
         if (!header) {
             fmt::print(stderr, "scopenode: {} is left out: {}\n", file.string(), header.error().message);
             continue;
         }
         const std::string& uid = header->sop_instance_uid;
+        if (uid.empty() && !header->has_pixels) {
+            fmt::print(stderr, "scopenode: {} is left out: not a DICOM object\n", file.string());
+            continue;
+        }
         if (const auto [first, is_new] = seen.try_emplace(uid, file); !is_new && !uid.empty()) {
             fmt::print(stderr, "scopenode: {} is left out: the same object as {}\n", file.string(),
                        first->second.string());
@@ -76,8 +83,11 @@ std::vector<OfflineStudy> group(const std::vector<std::unique_ptr<Object>>& obje
     std::map<std::string, OfflineStudy> by_uid;
     for (const auto& object : objects) {
         const auto& h = object->header;
-        if (!by_uid.contains(h.study_uid)) study_uids.push_back(h.study_uid);
-        OfflineStudy& study = by_uid[h.study_uid];
+        // Without a study UID, what one patient has in one folder is a study.
+        const std::string key =
+            h.study_uid.empty() ? object->file.parent_path().string() + "/" + h.patient_id : h.study_uid;
+        if (!by_uid.contains(key)) study_uids.push_back(key);
+        OfflineStudy& study = by_uid[key];
         auto place = std::find_if(study.headers.begin(), study.headers.end(),
                                   [&](const auto& s) { return s.series_uid == h.series_uid; });
         if (place == study.headers.end()) {
@@ -98,6 +108,7 @@ std::vector<OfflineStudy> group(const std::vector<std::unique_ptr<Object>>& obje
 /// What is scored: the slices of the eligible series, or every CT slice of a study that has none.
 struct Selection {
     bool eligible = false;
+    bool is_mixed = false;  ///< images of more than one patient
     std::string series_uid;
     std::vector<const Object*> slices;
     std::vector<Reason> reasons;
@@ -131,23 +142,23 @@ Selection select(const OfflineStudy& study) {
     return chosen;
 }
 
-Status check_identity(const Selection& chosen) {
-    for (const Object* object : chosen.slices) {
+bool is_one_patient(const Selection& chosen) {
+    return std::all_of(chosen.slices.begin(), chosen.slices.end(), [&](const Object* object) {
         const auto& a = chosen.slices.front()->header;
         const auto& b = object->header;
-        if (std::tie(a.patient_id, a.patient_id_issuer, a.patient_name, a.birth_date, a.study_uid) !=
-            std::tie(b.patient_id, b.patient_id_issuer, b.patient_name, b.birth_date, b.study_uid))
-            return fail(Code::kIdentityMismatch,
-                        "the slices of study {} name more than one patient ({} is one of them)", a.study_uid,
-                        object->file.string());
-    }
-    return {};
+        return std::tie(a.patient_id, a.patient_id_issuer, a.patient_name, a.birth_date) ==
+               std::tie(b.patient_id, b.patient_id_issuer, b.patient_name, b.birth_date);
+    });
 }
 
 Result<StudyAnalysis> analyse(const OfflineStudy& study, Selection& chosen, const OfflineOptions& options,
-                              int batch, Progress& progress, std::uint64_t& done) {
-    SCOPENODE_TRY(check_identity(chosen));
+                              Progress& progress, std::uint64_t& done) {
     StudyAnalysis analysis;
+    if (!is_one_patient(chosen)) {
+        chosen.eligible = false;
+        chosen.is_mixed = true;
+        chosen.reasons.push_back(reason(reasons::kIdentityMismatch));
+    }
     analysis.header =
         chosen.slices.empty() ? study.series.front().front()->header : chosen.slices.front()->header;
     analysis.series_uid = chosen.series_uid;
@@ -158,7 +169,7 @@ Result<StudyAnalysis> analyse(const OfflineStudy& study, Selection& chosen, cons
         progress.advance(done + places.back() + 1);
         return {};
     };
-    SCOPENODE_ASSIGN(const auto inferred, infer_files(*options.model, files, batch, count));
+    SCOPENODE_ASSIGN(const auto inferred, infer_files(*options.model, files, kBatch, count));
     done += files.size();
     progress.advance(done);
     for (std::size_t i = 0; i < files.size(); ++i)
@@ -226,11 +237,16 @@ Status infer_offline(const OfflineOptions& options, const Clock& clock) {
     nlohmann::ordered_json json;
     json["studies"] = nlohmann::ordered_json::array();
     for (std::size_t i = 0; i < studies.size(); ++i) {
-        SCOPENODE_ASSIGN(auto analysis, analyse(studies[i], selections[i], options, 8, progress, done));
-        SCOPENODE_ASSIGN(const auto path, write_report(analysis, options, context, i + 1));
-        if (path.empty() && !analysis.slices.empty())
-            analysis.reasons.push_back(reason(reasons::kIllegalUids));
-        const char* state = selections[i].eligible ? "done" : "not_eligible";
+        SCOPENODE_ASSIGN(auto analysis, analyse(studies[i], selections[i], options, progress, done));
+        std::string path;
+        if (!selections[i].is_mixed) {
+            SCOPENODE_ASSIGN(path, write_report(analysis, options, context, i + 1));
+            if (path.empty() && !analysis.slices.empty())
+                analysis.reasons.push_back(reason(reasons::kIllegalUids));
+        }
+        const char* state = selections[i].is_mixed   ? "failed"
+                            : selections[i].eligible ? "done"
+                                                     : "not_eligible";
         json["studies"].push_back(nlohmann::ordered_json::parse(study_json(analysis, state, 1, path)));
     }
     progress.finish();

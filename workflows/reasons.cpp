@@ -9,7 +9,7 @@ namespace {
 
 using namespace reasons;
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 18> kTable{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 19> kTable{{
     {kOwnResult, "It is a result of this node."},
     {kUnreadable, "The stored file could not be read."},
     {kNotCt, "It holds no CT images (secondary captures, dose pages, reports, other modalities)."},
@@ -28,6 +28,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 18> kTable{{
     {kUndecodable, "The pixels could not be decoded."},
     {kIllegalUids,
      "No report object could be made: UIDs or SOP class of the images are missing or not legal."},
+    {kIdentityMismatch, "The images name more than one patient: nothing is reported."},
     {kDemonstrationNotSent, "Results of the demonstration model are not sent beyond this machine."},
 }};
 

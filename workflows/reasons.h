@@ -26,6 +26,7 @@ inline constexpr std::string_view kImplausibleExtent = "IMPLAUSIBLE_EXTENT";
 inline constexpr std::string_view kOtherSeriesChosen = "OTHER_SERIES_CHOSEN";
 inline constexpr std::string_view kUndecodable = "UNDECODABLE";
 inline constexpr std::string_view kIllegalUids = "ILLEGAL_UIDS";
+inline constexpr std::string_view kIdentityMismatch = "IDENTITY_MISMATCH";
 inline constexpr std::string_view kDemonstrationNotSent = "DEMONSTRATION_NOT_SENT";
 }  // namespace reasons
 

@@ -1,0 +1,120 @@
+#pragma once
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/core/files.h"
+#include "ml/model.h"
+#include "storage/archive/archive.h"
+#include "storage/index/catalog.h"
+#include "tests/support/ct_files.h"
+#include "workflows/delivery.h"
+#include "workflows/intake.h"
+#include "workflows/node.h"
+#include "workflows/study_work.h"
+
+namespace scopenode::test {
+
+/// A clock that only moves when told.
+class HandClock final : public Clock {
+  public:
+    UtcMs now() const override { return time; }
+    UtcMs time = 1'790'000'000'000;
+};
+
+/// Finds bleeding in slices that are brighter than 100 HU in the middle; counts what it was asked.
+class FakeModel final : public ml::Model {
+  public:
+    FakeModel() {
+        manifest_.name = "Fake (demonstration)";
+        manifest_.demonstration = true;
+    }
+    const ml::Manifest& manifest() const override { return manifest_; }
+    const std::string& id() const override { return id_; }
+    const std::string& manifest_sha256() const override { return sha256_; }
+    std::string device() const override { return "cpu"; }
+    Result<std::vector<ml::Scores>> infer(std::span<const HuImage> slices) const override {
+        if (failing) return fail(Code::kOutOfResources, "no memory");
+        slices_seen += static_cast<int>(slices.size());
+        std::vector<ml::Scores> all;
+        for (const HuImage& image : slices) {
+            const bool bright = image.hu[image.hu.size() / 2] > 100;
+            all.push_back({bright ? 0.9F : 0.1F, 0.1F, bright ? 0.8F : 0.1F, 0.1F, 0.1F, 0.1F});
+        }
+        return all;
+    }
+    mutable int slices_seen = 0;
+    bool failing = false;
+
+  private:
+    ml::Manifest manifest_;
+    std::string sha256_ = std::string(64, 'a'), id_ = std::string(12, 'a');
+};
+
+/// A node without its network: everything by hand, one step at a time.
+struct Loop {
+    TemporaryFolder folder;
+    HandClock clock;
+    config::Settings settings;
+    std::unique_ptr<storage::Index> index;
+    std::unique_ptr<storage::Archive> archive;
+    FakeModel model;
+    std::unique_ptr<workflows::Intake> intake;
+    std::unique_ptr<workflows::StudyWork> work;
+    std::atomic<bool> stopping{false};
+
+    Loop() {
+        settings.intake.quiet_seconds = 10;
+        settings.destinations.push_back({"pacs", "PACS", "127.0.0.1", 104, false});
+        index = storage::Index::open(folder.path() / "index.sqlite", clock).value();
+        archive = storage::Archive::open(folder.path(), *index, real_files(), 0).value();
+        restart();
+    }
+    void restart() {
+        intake = std::make_unique<workflows::Intake>(settings, *index, *archive, clock);
+        work = std::make_unique<workflows::StudyWork>(
+            workflows::StudyWork::Parts{settings, *index, *archive, model, clock, "2.25.7", "0.0"});
+        REQUIRE(index->write([](storage::Connection& db) -> Status {
+            SCOPENODE_TRY(storage::requeue_running_jobs(db));
+            return {};
+        }));
+    }
+    void receive(const std::string& bytes, const std::string& sop_instance_uid) {
+        auto staged = archive->stage();
+        REQUIRE(staged);
+        REQUIRE(staged->append(bytes));
+        const auto stored = archive->store(
+            std::move(*staged),
+            {"CT", "127.0.0.1", "1.2.840.10008.5.1.4.1.1.2", sop_instance_uid, "1.2.840.10008.1.2.1", ""});
+        REQUIRE_MESSAGE(stored, (stored ? "" : stored.error().message));
+    }
+    void receive(const SmallStudy& study, int first, int count) {
+        for (int i = first; i < first + count; ++i)
+            receive(study.slice(i).value(), study.sop_instance_uid(i));
+    }
+    void pass() { REQUIRE(intake->pass()); }
+    /// Lets the quiet time run out.
+    void quiet() {
+        pass();
+        clock.time += 10'001;
+        pass();
+    }
+    bool work_once() {
+        const auto did = work->turn(stopping);
+        REQUIRE_MESSAGE(did, (did ? "" : did.error().message));
+        return *did;
+    }
+    nlohmann::json show(const std::string& uid) {
+        const auto text = workflows::studies_show(*index, uid, true);
+        REQUIRE_MESSAGE(text, (text ? "" : text.error().message));
+        return nlohmann::json::parse(*text);
+    }
+    nlohmann::json why(const std::string& uid) {
+        return nlohmann::json::parse(workflows::studies_why(*index, uid, true).value());
+    }
+    std::size_t results(const std::string& uid) { return why(uid)["results"].size(); }
+};
+
+}  // namespace scopenode::test

@@ -1,0 +1,171 @@
+#include "tests/unit/workflows/loop_fixture.h"
+#include "workflows/results/report.h"
+
+using namespace scopenode;
+using test::Loop;
+using test::SmallStudy;
+
+TEST_CASE("A study that has gone quiet gets one report and late slices make the second") {
+    Loop loop;
+    const SmallStudy study;
+    loop.receive(study, 0, 10);
+    loop.pass();
+    CHECK(loop.show(study.study_uid)["state"] == "receiving");
+    CHECK_FALSE(loop.work_once());
+    loop.quiet();
+    CHECK(loop.show(study.study_uid)["state"] == "waiting");
+    CHECK(loop.work_once());
+    auto shown = loop.show(study.study_uid);
+    CHECK(shown["state"] == "done");
+    CHECK(shown["revision"] == 1);
+    CHECK(shown["slices"].size() == 10);
+    CHECK(shown["findings"]["any"] == "absent");
+    CHECK(shown["demonstration"] == true);
+    CHECK(shown["deliveries"].size() == 1);
+    CHECK(shown["deliveries"][0]["state"] == "waiting");
+    const std::string first_report = shown["files"]["sr"];
+    CHECK(std::filesystem::exists(loop.folder.path() / first_report));
+
+    // The report itself is nothing to analyse, and a slice sent again is nothing new.
+    loop.receive(study, 3, 1);
+    loop.quiet();
+    CHECK_FALSE(loop.work_once());
+    CHECK(loop.show(study.study_uid)["state"] == "done");
+    CHECK(loop.results(study.study_uid) == 1);
+
+    loop.receive(study, 10, 4);
+    loop.pass();
+    CHECK(loop.show(study.study_uid)["state"] == "receiving");
+    loop.quiet();
+    CHECK(loop.work_once());
+    shown = loop.show(study.study_uid);
+    CHECK(shown["revision"] == 2);
+    CHECK(shown["findings"]["intraparenchymal"] == "present");
+    CHECK(loop.model.slices_seen == 14);  // nothing was computed twice
+    const auto why = loop.why(study.study_uid);
+    REQUIRE(why["results"].size() == 2);
+    CHECK(why["results"][0]["state"] == "superseded");
+    CHECK(why["completed_by"] == "quiet time");
+    const auto report = workflows::read_report(loop.folder.path() / shown["files"]["sr"].get<std::string>());
+    REQUIRE(report);
+    CHECK(report->predecessor_sop_instance_uid == why["results"][0]["sop_instance_uid"]);
+    CHECK(report->evidence.size() == 14);
+    CHECK(report->findings[2].presence == workflows::Presence::kPresent);
+}
+
+TEST_CASE("Complete by command does not wait and reprocess does not repeat") {
+    Loop loop;
+    const SmallStudy study;
+    loop.receive(study, 0, 9);
+    const auto command = [&](const char* a, const char* b, const std::string& c) {
+        return workflows::run_command(*loop.index, loop.settings, loop.clock, {a, b, c});
+    };
+    REQUIRE(command("studies", "complete", study.study_uid));
+    loop.pass();  // one pass judges what was there and settles the study
+    CHECK(loop.work_once());
+    CHECK(loop.show(study.study_uid)["slices"].size() == 9);
+    CHECK(loop.why(study.study_uid)["completed_by"] == "command");
+    const auto again = command("studies", "reprocess", study.study_uid);
+    REQUIRE(again);
+    CHECK(again->find("nothing done") != std::string::npos);
+    loop.quiet();
+    CHECK_FALSE(loop.work_once());
+    CHECK(command("studies", "complete", "1.2.3").error().code == Code::kNotFound);
+    CHECK(command("jobs", "retry", "x").error().code == Code::kInvalidArgument);
+    CHECK(command("jobs", "cancel", "1").error().code == Code::kConflict);
+    CHECK(command("studies", "forget", "1.2.3").error().code == Code::kInvalidArgument);
+}
+
+TEST_CASE("A series that is too short is not eligible and says why") {
+    Loop loop;
+    const SmallStudy study;
+    loop.receive(study, 0, 5);
+    loop.quiet();
+    CHECK_FALSE(loop.work_once());
+    const auto shown = loop.show(study.study_uid);
+    CHECK(shown["state"] == "not_eligible");
+    CHECK(shown["findings"]["any"] == "undetermined");
+    CHECK(shown["probabilities"].is_null());
+    CHECK(shown["reasons"][0]["code"] == "TOO_FEW_SLICES");
+    const auto why = loop.why(study.study_uid);
+    CHECK(why["series"][0]["left_out"].size() == 5);
+    CHECK(workflows::studies_why(*loop.index, study.study_uid, false)->find("TOO_FEW_SLICES") !=
+          std::string::npos);
+    loop.receive(study, 5, 4);
+    loop.quiet();
+    CHECK(loop.work_once());
+    CHECK(loop.show(study.study_uid)["state"] == "done");
+}
+
+TEST_CASE("Slices of another patient under the same UIDs are refused") {
+    Loop loop;
+    SmallStudy study;
+    loop.receive(study, 0, 9);
+    study.patient_id = "P2";
+    loop.receive(study, 9, 1);
+    loop.quiet();
+    CHECK(loop.work_once());
+    CHECK(loop.show(study.study_uid)["state"] == "failed");
+    const auto why = loop.why(study.study_uid);
+    CHECK(why["results"].empty());
+    CHECK(why["jobs"][0]["state"] == "failed");
+    CHECK(why["jobs"][0]["last_error"].get<std::string>().find("patient ID") != std::string::npos);
+}
+
+TEST_CASE("A passing fault is tried again later and a restart takes up what was running") {
+    Loop loop;
+    loop.settings.inference.batch = 4;
+    const SmallStudy study;
+    loop.receive(study, 0, 10);
+    loop.quiet();
+    loop.model.failing = true;
+    CHECK(loop.work_once());
+    CHECK(loop.show(study.study_uid)["state"] == "waiting");
+    CHECK_FALSE(loop.work_once());
+    loop.clock.time += 6000;
+    loop.model.failing = false;
+    loop.stopping = true;  // the node stops after the first batch
+    CHECK_FALSE(loop.work_once());
+    CHECK(loop.model.slices_seen == 4);
+    CHECK(loop.show(study.study_uid)["state"] == "processing");
+    loop.stopping = false;
+    loop.restart();
+    loop.clock.time += 3600'000;
+    CHECK(loop.work_once());
+    CHECK(loop.model.slices_seen == 10);
+    CHECK(loop.show(study.study_uid)["state"] == "done");
+    CHECK(loop.results(study.study_uid) == 1);
+    CHECK(workflows::pause_after(1, 5000, 600000) == 5000);
+    CHECK(workflows::pause_after(3, 5000, 600000) == 20000);
+    CHECK(workflows::pause_after(30, 5000, 600000) == 600000);
+}
+
+TEST_CASE("Slices that arrive while their study is worked on are in the next revision") {
+    Loop loop;
+    const SmallStudy study;
+    loop.receive(study, 0, 10);
+    loop.quiet();
+    loop.receive(study, 10, 2);
+    loop.pass();  // judged and receiving again, the job of revision 1 still waits
+    CHECK(loop.work_once());
+    CHECK(loop.show(study.study_uid)["state"] == "receiving");
+    loop.quiet();
+    (void)loop.work_once();
+    const auto shown = loop.show(study.study_uid);
+    CHECK(shown["state"] == "done");
+    CHECK(shown["slices"].size() == 12);
+}
+
+TEST_CASE("Results of the demonstration model do not leave the machine unless they may") {
+    Loop loop;
+    loop.settings.destinations = {{"far", "FAR", "192.0.2.1", 104, false},
+                                  {"allowed", "OK", "192.0.2.2", 104, true}};
+    const SmallStudy study;
+    loop.receive(study, 0, 9);
+    loop.quiet();
+    CHECK(loop.work_once());
+    const auto shown = loop.show(study.study_uid);
+    REQUIRE(shown["deliveries"].size() == 1);
+    CHECK(shown["deliveries"][0]["destination"] == "allowed");
+    CHECK(shown["reasons"][0]["code"] == "DEMONSTRATION_NOT_SENT");
+}
