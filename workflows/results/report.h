@@ -20,6 +20,7 @@ struct ReportContext {
     int revision = 1;
     std::string predecessor_sop_instance_uid;   ///< of the revision before, or ""
     std::string predecessor_sop_class_uid;
+    std::string predecessor_series_uid;         ///< "": the series that this report goes to
     UtcMs analysis_started = 0;           ///< Content Date/Time
 };
 
@@ -50,7 +51,9 @@ struct ReadReport {
     };
     std::vector<Finding> findings;
     std::vector<std::string> evidence;    ///< SOP instance UIDs of (0040,A375)
-    std::string conclusion, algorithm_name, algorithm_version, manifest_sha256;
+    std::string patient_id, patient_name, series_description;   ///< UTF-8
+    std::vector<std::string> reasons;     ///< why findings are undetermined
+    std::string conclusion, intended_use, algorithm_name, algorithm_version, manifest_sha256;
 };
 Result<ReadReport> read_report(const std::filesystem::path& file);
 /// The report for a person, as plain text.
