@@ -47,7 +47,7 @@ struct Archive::State {
     NewInstance row(const StagedObject::State& staged, const InstanceHeader& header, const StoreContext& context) const;
     Result<bool> insert_if_new(const NewInstance& instance);
     Result<StoreOutcome> compare_and_keep(StagedObject::State& staged, NewInstance instance);
-    void quarantine(StagedObject::State& staged, const Error& error, const StoreContext& context);
+    Status quarantine(StagedObject::State& staged, const Error& error, const StoreContext& context);
 };
 
 Archive::Archive(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -157,20 +157,15 @@ Result<StoreOutcome> Archive::State::compare_and_keep(StagedObject::State& stage
     return StoreOutcome::kConflict;
 }
 
-void Archive::State::quarantine(StagedObject::State& staged, const Error& error, const StoreContext& context) {
+// An object of which no copy could be kept is not answered for good: the sender shall keep it.
+Status Archive::State::quarantine(StagedObject::State& staged, const Error& error, const StoreContext& context) {
     const fs::path path = fs::path("quarantine") / staged.path.filename();
-    Status moved = staged.synced ? Status{} : staged.sync();
-    if (moved) moved = files.rename(staged.absolute, node / path);
-    if (moved) moved = files.sync_folder(node / "quarantine");
-    if (!moved) {
-        log::error("archive", "no copy in quarantine: {}", moved.error().message);
-        return;
-    }
+    SCOPENODE_TRY(files.rename(staged.absolute, node / path));
     staged.keep();
+    SCOPENODE_TRY(files.sync_folder(node / "quarantine"));
     const QuarantineRow row{0, index.clock().now(), path.string(), std::string(info(error.code).name), error.message,
                             context.calling_ae, context.sop_instance_uid};
-    const Status written = index.write([&](Connection& db) { return add_quarantine(db, row); });
-    if (!written) log::error("archive", "quarantine row: {}", written.error().message);
+    return index.write([&](Connection& db) { return add_quarantine(db, row); });
 }
 
 Result<StoreOutcome> Archive::store(StagedObject object, const StoreContext& context) {
@@ -182,7 +177,7 @@ Result<StoreOutcome> Archive::store(StagedObject object, const StoreContext& con
     SCOPENODE_TRY(on_disk);
     Status identity = header ? check_identity(*header, context) : Status(fail(header.error()));
     if (!identity) {
-        state_->quarantine(staged, identity.error(), context);
+        SCOPENODE_TRY(state_->quarantine(staged, identity.error(), context));
         return fail(identity.error());
     }
     const NewInstance instance = state_->row(staged, *header, context);

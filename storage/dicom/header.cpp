@@ -8,6 +8,8 @@
 
 #include <cmath>
 
+#include "storage/dicom/charset.h"
+
 namespace scopenode::storage {
 namespace {
 
@@ -21,27 +23,21 @@ std::string trimmed(std::string text) {
     return begin == std::string::npos ? "" : text.substr(begin);
 }
 
-bool is_utf8(const std::string& text) {
-    std::size_t i = 0;
-    while (i < text.size()) {
-        const auto c = static_cast<unsigned char>(text[i]);
-        const std::size_t more = c < 0x80 ? 0 : (c >> 5) == 6 ? 1 : (c >> 4) == 14 ? 2 : (c >> 3) == 30 ? 3 : 9;
-        if (more == 9 || i + more >= text.size()) return false;
-        for (std::size_t k = 1; k <= more; ++k)
-            if ((static_cast<unsigned char>(text[i + k]) >> 6) != 2) return false;
-        i += more + 1;
-    }
-    return true;
-}
+/// Reads text elements in the character set of the data set.
+struct Texts {
+    DcmItem& item;
+    std::string charset;
 
-std::string text_of(DcmItem& item, const DcmTagKey& tag) {
-    OFString value;
-    if (item.findAndGetOFStringArray(tag, value).bad()) return "";
-    std::string text = trimmed(value.c_str());
-    if (is_utf8(text)) return text;
-    for (char& c : text)
-        if (static_cast<unsigned char>(c) >= 0x80) c = '?';
-    return text;
+    std::string operator()(const DcmTagKey& tag) const {
+        OFString value;
+        if (item.findAndGetOFStringArray(tag, value).bad()) return "";
+        return trimmed(to_utf8(value.c_str(), charset));
+    }
+};
+
+Texts texts_of(DcmItem& item) {
+    Texts plain{item, ""};
+    return {item, plain(DCM_SpecificCharacterSet)};
 }
 
 template <std::size_t N>
@@ -79,43 +75,44 @@ std::vector<std::string> values_of(const std::string& text) {
     return out;
 }
 
-void read_patient_and_study(DcmItem& d, InstanceHeader& h) {
-    h.patient_id = text_of(d, DCM_PatientID);
-    h.patient_id_issuer = text_of(d, DCM_IssuerOfPatientID);
-    h.patient_name = text_of(d, DCM_PatientName);
-    h.birth_date = text_of(d, DCM_PatientBirthDate);
-    h.sex = text_of(d, DCM_PatientSex);
-    h.study_uid = text_of(d, DCM_StudyInstanceUID);
-    h.study_date = text_of(d, DCM_StudyDate);
-    h.study_time = text_of(d, DCM_StudyTime);
-    h.study_id = text_of(d, DCM_StudyID);
-    h.accession_number = text_of(d, DCM_AccessionNumber);
-    h.study_description = text_of(d, DCM_StudyDescription);
-    h.referring_physician = text_of(d, DCM_ReferringPhysicianName);
-    h.timezone_offset = text_of(d, DCM_TimezoneOffsetFromUTC);
+void read_patient_and_study(const Texts& text, InstanceHeader& h) {
+    h.patient_id = text(DCM_PatientID);
+    h.patient_id_issuer = text(DCM_IssuerOfPatientID);
+    h.patient_name = text(DCM_PatientName);
+    h.birth_date = text(DCM_PatientBirthDate);
+    h.sex = text(DCM_PatientSex);
+    h.study_uid = text(DCM_StudyInstanceUID);
+    h.study_date = text(DCM_StudyDate);
+    h.study_time = text(DCM_StudyTime);
+    h.study_id = text(DCM_StudyID);
+    h.accession_number = text(DCM_AccessionNumber);
+    h.study_description = text(DCM_StudyDescription);
+    h.referring_physician = text(DCM_ReferringPhysicianName);
+    h.timezone_offset = text(DCM_TimezoneOffsetFromUTC);
 }
 
-void read_series(DcmItem& d, InstanceHeader& h) {
-    h.series_uid = text_of(d, DCM_SeriesInstanceUID);
-    h.series_description = text_of(d, DCM_SeriesDescription);
-    h.series_number = text_of(d, DCM_SeriesNumber);
-    h.modality = text_of(d, DCM_Modality);
-    h.body_part = text_of(d, DCM_BodyPartExamined);
-    h.frame_of_reference_uid = text_of(d, DCM_FrameOfReferenceUID);
-    h.manufacturer = text_of(d, DCM_Manufacturer);
-    h.model_name = text_of(d, DCM_ManufacturerModelName);
-    h.station_name = text_of(d, DCM_StationName);
-    h.convolution_kernel = text_of(d, DCM_ConvolutionKernel);
-    h.contrast_agent = text_of(d, DCM_ContrastBolusAgent);
-    h.protocol_name = text_of(d, DCM_ProtocolName);
+void read_series(const Texts& text, InstanceHeader& h) {
+    h.series_uid = text(DCM_SeriesInstanceUID);
+    h.series_description = text(DCM_SeriesDescription);
+    h.series_number = text(DCM_SeriesNumber);
+    h.modality = text(DCM_Modality);
+    h.body_part = text(DCM_BodyPartExamined);
+    h.frame_of_reference_uid = text(DCM_FrameOfReferenceUID);
+    h.manufacturer = text(DCM_Manufacturer);
+    h.model_name = text(DCM_ManufacturerModelName);
+    h.station_name = text(DCM_StationName);
+    h.convolution_kernel = text(DCM_ConvolutionKernel);
+    h.contrast_agent = text(DCM_ContrastBolusAgent);
+    h.protocol_name = text(DCM_ProtocolName);
 }
 
-void read_instance(DcmItem& d, InstanceHeader& h) {
-    h.sop_class_uid = text_of(d, DCM_SOPClassUID);
-    h.sop_instance_uid = text_of(d, DCM_SOPInstanceUID);
-    h.instance_number = text_of(d, DCM_InstanceNumber);
-    h.acquisition_number = text_of(d, DCM_AcquisitionNumber);
-    h.image_type = values_of(text_of(d, DCM_ImageType));
+void read_instance(const Texts& text, InstanceHeader& h) {
+    DcmItem& d = text.item;
+    h.sop_class_uid = text(DCM_SOPClassUID);
+    h.sop_instance_uid = text(DCM_SOPInstanceUID);
+    h.instance_number = text(DCM_InstanceNumber);
+    h.acquisition_number = text(DCM_AcquisitionNumber);
+    h.image_type = values_of(text(DCM_ImageType));
     h.rows = integer_of(d, DCM_Rows, 0);
     h.columns = integer_of(d, DCM_Columns, 0);
     h.frames = integer_of(d, DCM_NumberOfFrames, 1);
@@ -125,14 +122,6 @@ void read_instance(DcmItem& d, InstanceHeader& h) {
     h.orientation = numbers_of<6>(d, DCM_ImageOrientationPatient);
     h.position_mm = numbers_of<3>(d, DCM_ImagePositionPatient);
     h.has_pixels = d.tagExists(DCM_PixelData);
-}
-
-// Names are kept as UTF-8 whatever the object's character set; an unknown set leaves the raw bytes.
-void to_utf8(DcmDataset& dataset) {
-    OFString charset;
-    dataset.findAndGetOFStringArray(DCM_SpecificCharacterSet, charset);
-    if (charset.empty() || charset == "ISO_IR 6" || charset == "ISO_IR 192") return;
-    (void)dataset.convertCharacterSet(charset, "ISO_IR 192", 0, OFTrue);
 }
 
 // Native pixel data must be as long as rows, columns, frames and bits say (PS3.5 8.1).
@@ -152,10 +141,10 @@ Result<InstanceHeader> header_of(DcmFileFormat& file, const std::string& where, 
     if (dataset.card() == 0) return fail(Code::kCannotUnderstand, "{}: no DICOM elements", where);
     InstanceHeader h;
     h.transfer_syntax_uid = DcmXfer(dataset.getOriginalXfer()).getXferID();
-    to_utf8(dataset);
-    read_patient_and_study(dataset, h);
-    read_series(dataset, h);
-    read_instance(dataset, h);
+    const Texts text = texts_of(dataset);
+    read_patient_and_study(text, h);
+    read_series(text, h);
+    read_instance(text, h);
     for (const auto& [value, name] : {std::pair{&h.sop_class_uid, "SOP Class UID"}, {&h.sop_instance_uid, "SOP Instance UID"},
                                       {&h.study_uid, "Study Instance UID"}, {&h.series_uid, "Series Instance UID"}})
         if (uids_needed && value->empty()) return fail(Code::kCannotUnderstand, "{}: no {}", where, name);

@@ -38,23 +38,30 @@ std::optional<int> padding_of(DcmItem& d, const DcmTagKey& tag, const Storage& s
     return std::nullopt;
 }
 
+// DCMTK's getters write 0 when the element is missing.
+Uint16 number_or(DcmItem& d, const DcmTagKey& tag, int otherwise) {
+    Uint16 value = 0;
+    return d.findAndGetUint16(tag, value).good() ? value : static_cast<Uint16>(otherwise);
+}
+
+double decimal_or(DcmItem& d, const DcmTagKey& tag, double otherwise) {
+    Float64 value = 0;
+    return d.findAndGetFloat64(tag, value).good() ? value : otherwise;
+}
+
 Result<Storage> storage_of(DcmItem& d, const std::string& where) {
     Storage s;
-    Uint16 bits = 16, high = 15, representation = 0, samples = 1, allocated = 16;
-    d.findAndGetUint16(DCM_BitsStored, bits);
-    high = static_cast<Uint16>(bits - 1);
-    d.findAndGetUint16(DCM_HighBit, high);
-    d.findAndGetUint16(DCM_PixelRepresentation, representation);
-    d.findAndGetUint16(DCM_SamplesPerPixel, samples);
-    d.findAndGetUint16(DCM_BitsAllocated, allocated);
+    const Uint16 allocated = number_or(d, DCM_BitsAllocated, 16), samples = number_or(d, DCM_SamplesPerPixel, 1);
+    const Uint16 bits = number_or(d, DCM_BitsStored, allocated), high = number_or(d, DCM_HighBit, bits - 1);
+    const Uint16 representation = number_or(d, DCM_PixelRepresentation, 0);
     if (samples != 1) return fail(Code::kUnsupported, "{}: {} samples a pixel, not a CT", where, samples);
     if ((allocated != 16 && allocated != 8) || bits < 1 || bits > allocated || high >= allocated || high + 1 < bits)
         return fail(Code::kUnsupported, "{}: {} bits of {} stored at bit {}", where, bits, allocated, high);
     s.bits = bits;
     s.high_bit = high;
     s.is_signed = representation == 1;
-    d.findAndGetFloat64(DCM_RescaleSlope, s.slope);
-    d.findAndGetFloat64(DCM_RescaleIntercept, s.intercept);
+    s.slope = decimal_or(d, DCM_RescaleSlope, 1);
+    s.intercept = decimal_or(d, DCM_RescaleIntercept, 0);
     if (!std::isfinite(s.slope) || !std::isfinite(s.intercept) || s.slope == 0)
         return fail(Code::kCannotUnderstand, "{}: rescale slope or intercept is no number", where);
     s.padding_first = padding_of(d, DCM_PixelPaddingValue, s);
@@ -81,10 +88,8 @@ Result<HuImage> decode(DcmDataset& d, const std::string& where) {
     const DcmXfer from(d.getOriginalXfer());
     if (d.chooseRepresentation(EXS_LittleEndianExplicit, nullptr).bad() || !d.canWriteXfer(EXS_LittleEndianExplicit))
         return fail(Code::kUnsupported, "{}: cannot decode {}", where, from.getXferName());
-    Uint16 rows = 0, columns = 0, allocated = 16;
-    d.findAndGetUint16(DCM_Rows, rows);
-    d.findAndGetUint16(DCM_Columns, columns);
-    d.findAndGetUint16(DCM_BitsAllocated, allocated);
+    const Uint16 rows = number_or(d, DCM_Rows, 0), columns = number_or(d, DCM_Columns, 0);
+    const Uint16 allocated = number_or(d, DCM_BitsAllocated, 16);
     const long count = static_cast<long>(rows) * columns;
     if (count <= 0 || count > kMostPixels) return fail(Code::kCannotUnderstand, "{}: {} x {} pixels", where, columns, rows);
     SCOPENODE_ASSIGN(const Storage s, storage_of(d, where));

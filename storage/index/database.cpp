@@ -3,6 +3,10 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <sqlite3.h>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -18,8 +22,10 @@ namespace scopenode::storage {
 namespace {
 
 constexpr std::size_t kMostBodiesACommit = 64;
-// The log restarts in place after a checkpoint: overwriting is cheaper to sync than growing the file.
-constexpr int kCheckpointPages = 2000;
+// The log restarts in place after a checkpoint, and its file is laid out beforehand: overwriting is cheaper to sync
+// than growing a file. Pages are of 4 kB.
+constexpr int kCheckpointPages = 1000;
+constexpr off_t kLogBytes = 8 << 20;
 
 Error database_error(const SQLite::Exception& e) {
     const int code = e.getErrorCode() & 0xFF;
@@ -27,6 +33,23 @@ Error database_error(const SQLite::Exception& e) {
     if (code == SQLITE_READONLY || code == SQLITE_CANTOPEN || code == SQLITE_IOERR)
         return {Code::kIo, fmt::format("the index cannot be written: {}", e.what())};
     return {Code::kDatabase, e.what()};
+}
+
+// Zeros are no frames to SQLite, which keeps what stands in the file. Only speed hangs on it, so faults are passed by.
+void lay_out_log(const std::filesystem::path& database) {
+    const std::string log = database.string() + "-wal";
+    const int fd = ::open(log.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    struct stat stat {};
+    static const std::vector<char> zeros(1 << 20);
+    off_t end = ::fstat(fd, &stat) == 0 ? stat.st_size : kLogBytes;
+    while (end < kLogBytes) {
+        const ssize_t n = ::pwrite(fd, zeros.data(), zeros.size(), end);
+        if (n <= 0) break;
+        end += n;
+    }
+    ::fdatasync(fd);
+    ::close(fd);
 }
 
 Status run_guarded(const std::function<Status(Connection&)>& body, Connection& connection) {
@@ -56,7 +79,7 @@ Connection::Connection(const std::filesystem::path& file, bool read_only)
     if (read_only) return;
     db.exec("PRAGMA journal_mode = WAL");
     db.exec("PRAGMA synchronous = FULL");
-    db.exec("PRAGMA wal_autocheckpoint = " + std::to_string(kCheckpointPages));
+    db.exec("PRAGMA wal_autocheckpoint = 0");
     db.exec("PRAGMA cache_size = -32000");
 }
 
@@ -99,10 +122,24 @@ struct Index::State {
     std::thread thread;
     std::atomic<std::uint64_t> commits{0}, bodies{0};
 
+    // A checkpoint copies the log into the database beside the commits; the writer then copies the short rest, after
+    // which SQLite begins the log anew.
+    std::unique_ptr<Connection> copier;
+    std::thread checkpointer;
+    std::mutex checkpoint_mutex;
+    std::condition_variable checkpoint_wanted;
+    bool wanted = false, stop_checkpoints = false;
+    std::atomic<bool> nearly_copied{false};
+
     std::mutex readers_mutex;
     std::vector<std::unique_ptr<Connection>> readers;
 
+    void start();
+    void stop();
     void run();
+    void run_checkpoints();
+    void want_checkpoint();
+    void begin(std::vector<Write>& batch, std::vector<Status>& outcome);
     void commit(std::vector<Write>& batch);
     std::vector<Write> next_batch();
 };
@@ -123,30 +160,96 @@ void Index::State::run() {
         std::vector<Write> batch = next_batch();
         if (batch.empty()) return;
         commit(batch);
+        if (nearly_copied.exchange(false))
+            sqlite3_wal_checkpoint_v2(writer->handle().getHandle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
     }
 }
 
-// One transaction, a savepoint for each body when there are several; then everybody is told.
+void Index::State::run_checkpoints() {
+    std::unique_lock lock(checkpoint_mutex);
+    for (;;) {
+        checkpoint_wanted.wait(lock, [&] { return wanted || stop_checkpoints; });
+        if (stop_checkpoints) return;
+        wanted = false;
+        lock.unlock();
+        sqlite3_wal_checkpoint_v2(copier->handle().getHandle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+        nearly_copied = true;
+        lock.lock();
+    }
+}
+
+void Index::State::want_checkpoint() {
+    {
+        std::lock_guard lock(checkpoint_mutex);
+        wanted = true;
+    }
+    checkpoint_wanted.notify_one();
+}
+
+void Index::State::start() {
+    lay_out_log(file);
+    copier = std::make_unique<Connection>(file, false);
+    sqlite3_wal_hook(
+        writer->handle().getHandle(),
+        [](void* self, sqlite3*, const char*, int pages) {
+            if (pages >= kCheckpointPages) static_cast<State*>(self)->want_checkpoint();
+            return SQLITE_OK;
+        },
+        this);
+    thread = std::thread([this] { run(); });
+    checkpointer = std::thread([this] { run_checkpoints(); });
+}
+
+void Index::State::stop() {
+    if (!thread.joinable()) return;
+    {
+        std::lock_guard lock(mutex);
+        closing = true;
+    }
+    filled.notify_all();
+    thread.join();
+    {
+        std::lock_guard lock(checkpoint_mutex);
+        stop_checkpoints = true;
+    }
+    checkpoint_wanted.notify_all();
+    checkpointer.join();
+}
+
+// One transaction, a savepoint for each body when there are several.
+void Index::State::begin(std::vector<Write>& batch, std::vector<Status>& outcome) {
+    auto& db = writer->handle();
+    writer->prepare("BEGIN IMMEDIATE").exec();
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+        if (batch.size() > 1) writer->prepare("SAVEPOINT one").exec();
+        outcome[i] = run_guarded(batch[i].body, *writer);
+        const bool undone = sqlite3_get_autocommit(db.getHandle()) != 0;
+        if (undone) {
+            // A full disk ends the whole transaction: what stood in it before is lost with it.
+            const Error why = outcome[i] ? Error{Code::kDatabase, "the transaction was undone"} : outcome[i].error();
+            for (Status& status : outcome) status = fail(why);
+            return;
+        }
+        if (batch.size() == 1) {
+            if (!outcome[i]) db.exec("ROLLBACK");
+        } else {
+            if (!outcome[i]) db.exec("ROLLBACK TO one");
+            writer->prepare("RELEASE one").exec();
+        }
+    }
+}
+
+// One sync for the whole batch; then everybody is told.
 void Index::State::commit(std::vector<Write>& batch) {
     std::vector<Status> outcome(batch.size());
     try {
-        auto& db = writer->handle();
-        writer->prepare("BEGIN IMMEDIATE").exec();
-        for (std::size_t i = 0; i < batch.size(); ++i) {
-            if (batch.size() > 1) writer->prepare("SAVEPOINT one").exec();
-            outcome[i] = run_guarded(batch[i].body, *writer);
-            if (batch.size() == 1) {
-                if (!outcome[i]) db.exec("ROLLBACK");
-            } else {
-                if (!outcome[i]) db.exec("ROLLBACK TO one");
-                writer->prepare("RELEASE one").exec();
-            }
-        }
+        begin(batch, outcome);
         writer->reset_all();
-        if (sqlite3_get_autocommit(db.getHandle()) == 0) writer->prepare("COMMIT").exec();
+        if (sqlite3_get_autocommit(writer->handle().getHandle()) == 0) writer->prepare("COMMIT").exec();
         commits += 1;
         bodies += batch.size();
     } catch (const SQLite::Exception& e) {
+        writer->reset_all();
         if (sqlite3_get_autocommit(writer->handle().getHandle()) == 0) writer->handle().tryExec("ROLLBACK");
         for (Status& status : outcome) status = fail(database_error(e));
     }
@@ -167,7 +270,7 @@ Result<std::unique_ptr<Index>> Index::open(const std::filesystem::path& file, co
         } else {
             SCOPENODE_TRY(migrate(connection->handle(), clock, file.string()));
             state->writer = std::move(connection);
-            state->thread = std::thread([s = state.get()] { s->run(); });
+            state->start();
         }
         return std::unique_ptr<Index>(new Index(std::move(state)));
     } catch (const SQLite::Exception& e) {
@@ -177,15 +280,7 @@ Result<std::unique_ptr<Index>> Index::open(const std::filesystem::path& file, co
     }
 }
 
-Index::~Index() {
-    if (!state_->thread.joinable()) return;
-    {
-        std::lock_guard lock(state_->mutex);
-        state_->closing = true;
-    }
-    state_->filled.notify_all();
-    state_->thread.join();
-}
+Index::~Index() { state_->stop(); }
 
 void Index::write_later(std::function<Status(Connection&)> body, std::function<void(Status)> done) {
     if (state_->read_only) {
