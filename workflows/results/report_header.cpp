@@ -11,17 +11,13 @@
 namespace scopenode::workflows {
 namespace {
 
-/// At most `most` characters of UTF-8 and one value: for texts that are ours to shorten, never for identity.
+/// At most `most` bytes, cut between characters of UTF-8, and one value: for texts that are ours to shorten,
+/// never for identity. The standard counts characters, but many receivers (dciodvfy too) count bytes.
 std::string clipped(std::string text, std::size_t most) {
     std::replace(text.begin(), text.end(), '\\', '/');
-    std::size_t characters = 0;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const bool begins = (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80;
-        if (begins && ++characters > most) {
-            text.resize(i);
-            break;
-        }
-    }
+    if (text.size() <= most) return text;
+    while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
+    text.resize(most);
     return text;
 }
 

@@ -37,11 +37,11 @@ void taken_by_others(const fs::path& path) {
     CAPTURE(dump);
     CHECK(dumped == 0);
     CHECK(dump.find("E: ") == std::string::npos);
-    CHECK(run({"dsr2html", path.string(), path.string() + ".html"}).first == 0);
+    CHECK(run({"dsr2html", path.string(), path.string() + ".html"}).rc == 0);
 }
 
 std::string dump_of(const fs::path& path) {
-    return run({"dcmdump", "+L", path.string()}).second;
+    return run({"dcmdump", "+L", path.string()}).output;
 }
 
 }  // namespace
@@ -304,12 +304,12 @@ TEST_CASE("a tree deeper than any report is refused") {
     REQUIRE(object);
     // A content sequence of undefined length in another and another: 60 levels appended to a bare report.
     std::string deep;
-    const auto text = [](std::string_view bytes) { return std::string(bytes); };
+    const auto text = [](const auto& bytes) { return std::string(bytes, sizeof bytes - 1); };
     for (int i = 0; i < 60; ++i)
-        deep += text("\x40\x00\x30\xa7SQ\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"sv);
+        deep += text("\x40\x00\x30\xa7SQ\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff");
     for (int i = 0; i < 60; ++i)
-        deep += text("\xfe\xff\x0d\xe0\x00\x00\x00\x00\xfe\xff\xdd\xe0\x00\x00\x00\x00"sv);
-    const std::size_t content = object->bytes.find(text("\x40\x00\x30\xa7SQ"sv));
+        deep += text("\xfe\xff\x0d\xe0\x00\x00\x00\x00\xfe\xff\xdd\xe0\x00\x00\x00\x00");
+    const std::size_t content = object->bytes.find(text("\x40\x00\x30\xa7SQ"));
     REQUIRE(content != std::string::npos);
     std::ofstream(folder.path() / "deep.dcm", std::ios::binary) << object->bytes.substr(0, content) << deep;
     const auto report = read_report(folder.path() / "deep.dcm");
