@@ -77,7 +77,7 @@ echo "demo: node on DICOM port $node_dicom, HTTP port $node_http; PACS on DICOM 
 
 echo "demo: making a synthetic head CT and sending it"
 "$program" phantom "$work/phantom" --studies 1 --slices 24 --seed 7 --positive-rate 1
-"$program" send "SCOPENODE@127.0.0.1:$node_dicom" "$work/phantom"
+"$program" send "SCOPENODE@127.0.0.1:$node_dicom" "$work"/phantom/*/
 sent=$SECONDS
 
 echo "demo: waiting for the report"

@@ -3,7 +3,6 @@
 #include "config/settings.h"
 #include "dicom_node/app/commands.h"
 #include "dicom_node/app/node_folder.h"
-#include "storage/index/results.h"
 #include "workflows/node.h"
 
 namespace scopenode::dicom_node {
@@ -17,26 +16,6 @@ struct Options {
     int threads = 0;
     int batch = 8;
 };
-
-Result<ml::ModelFiles> registered_model(const fs::path& node, const std::string& id) {
-    const SystemClock clock;
-    SCOPENODE_ASSIGN(const auto index, open_reader(node, clock));
-    if (id.empty()) return champion_model(*index, node);
-    SCOPENODE_ASSIGN(const auto rows,
-                     index->read([](storage::Connection& db) { return storage::list_models(db); }));
-    for (const auto& row : rows)
-        if (row.id == id) return ml::read_model_folder(node / row.path);
-    return fail(Code::kNotFound, "no model {} in {}: `scopenode models list` names them", id, node.string());
-}
-
-Result<ml::ModelFiles> chosen_model(const Options& o) {
-    std::error_code ec;
-    if (!o.model.empty() && fs::is_directory(o.model, ec)) return ml::read_model_folder(o.model);
-    if (!o.node.empty()) return registered_model(o.node, o.model);
-    if (o.model.empty()) return embedded_model();
-    if (auto built_in = embedded_model(); built_in && built_in->id() == o.model) return built_in;
-    return registered_model(node_folder(""), o.model);
-}
 
 Status infer(const Options& o) {
     static const std::regex devices("auto|cpu|cuda:[0-9]{1,2}");
@@ -55,7 +34,7 @@ Status infer(const Options& o) {
         options.minimum_slices = settings.intake.minimum_slices;
         options.time_zone = settings.site.time_zone;
     }
-    SCOPENODE_ASSIGN(const auto files, chosen_model(o));
+    SCOPENODE_ASSIGN(const auto files, chosen_model(o.node, o.model));
     SCOPENODE_ASSIGN(options.model, ml::Model::load(files, {o.device, o.threads, o.batch}));
     const SystemClock clock;
     return workflows::infer_offline(options, clock);

@@ -4,6 +4,7 @@
 #include "dicom_node/app/node_folder.h"
 #include "ml/preset.h"
 #include "storage/index/results.h"
+#include "workflows/training/evaluate.h"
 
 namespace scopenode::dicom_node {
 namespace {
@@ -11,7 +12,8 @@ namespace {
 using nlohmann::ordered_json;
 
 struct Options {
-    std::string node, id, preset;
+    std::string node, id, preset, data, model, device = "auto";
+    int threads = 0;
     bool json = false;
 };
 
@@ -118,6 +120,26 @@ Result<std::string> list(const Options& o) {
     return o.json ? out.dump(2) : text;
 }
 
+Result<std::string> evaluate(const Options& o) {
+    SCOPENODE_ASSIGN(const auto files, chosen_model(o.node, o.model));
+    SCOPENODE_ASSIGN(const auto model, ml::Model::load(files, {o.device, o.threads, 8}));
+    SCOPENODE_ASSIGN(const auto data, workflows::FolderDataset::open(o.data));
+    SCOPENODE_ASSIGN(const auto measured, workflows::evaluate(*model, *data));
+    return o.json ? workflows::evaluation_json(measured) : workflows::evaluation_table(measured);
+}
+
+void add_evaluate(CLI::App& group, const std::shared_ptr<Options>& o, int& exit_code) {
+    CLI::App* command = group.add_subcommand("evaluate", "How well a model tells labelled studies apart");
+    command->add_option("DATA", o->data, "Folder with DICOM files and labels.csv")->required();
+    command->add_option("--model", o->model,
+                        "Id of a registered model, or a model folder (default: the built-in one)");
+    command->add_option("--node", o->node, "Use this node's models");
+    command->add_option("--device", o->device, "auto, cpu or cuda:N")->capture_default_str();
+    command->add_option("--threads", o->threads, "CPU threads, 0: one per core")->check(CLI::Range(0, 1024));
+    command->add_flag("--json", o->json, "As JSON");
+    command->callback([o, &exit_code] { exit_code = print(evaluate(*o)); });
+}
+
 }  // namespace
 
 void add_models_command(CLI::App& app, int& exit_code) {
@@ -139,6 +161,7 @@ void add_models_command(CLI::App& app, int& exit_code) {
         else
             exit_code = print(o->preset.empty() ? model_info(*o) : preset_info(*o));
     });
+    add_evaluate(*group, o, exit_code);
 }
 
 }  // namespace scopenode::dicom_node

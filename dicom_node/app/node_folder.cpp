@@ -144,6 +144,30 @@ Result<ml::ModelFiles> champion_model(storage::Index& index, const fs::path& nod
     return fail(Code::kNotFound, "no model serves in {}", node.string());
 }
 
+namespace {
+
+Result<ml::ModelFiles> registered_model(const fs::path& node, const std::string& id) {
+    const SystemClock clock;
+    SCOPENODE_ASSIGN(const auto index, open_reader(node, clock));
+    if (id.empty()) return champion_model(*index, node);
+    SCOPENODE_ASSIGN(const auto rows,
+                     index->read([](storage::Connection& db) { return storage::list_models(db); }));
+    for (const auto& row : rows)
+        if (row.id == id) return ml::read_model_folder(node / row.path);
+    return fail(Code::kNotFound, "no model {} in {}: `scopenode models list` names them", id, node.string());
+}
+
+}  // namespace
+
+Result<ml::ModelFiles> chosen_model(const std::string& node, const std::string& model) {
+    std::error_code ec;
+    if (!model.empty() && fs::is_directory(model, ec)) return ml::read_model_folder(model);
+    if (!node.empty()) return registered_model(node, model);
+    if (model.empty()) return embedded_model();
+    if (auto built_in = embedded_model(); built_in && built_in->id() == model) return built_in;
+    return registered_model(node_folder(""), model);
+}
+
 int report(const Error& error) {
     std::string line = error.message;
     while (!line.empty() && line.back() == '\n') line.pop_back();

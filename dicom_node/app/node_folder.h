@@ -41,6 +41,8 @@ Result<std::string> carry_out(storage::Archive& archive, const config::Settings&
 Result<ml::ModelFiles> embedded_model();
 /// The model that serves in a node.
 Result<ml::ModelFiles> champion_model(storage::Index& index, const std::filesystem::path& node);
+/// `--model ID|DIR` and `--node DIR` of the offline commands; both empty: the built-in model.
+Result<ml::ModelFiles> chosen_model(const std::string& node, const std::string& model);
 
 /// Text to stdout with one newline at the end, or the error by report(): the exit code.
 int print(const Result<std::string>& text);
