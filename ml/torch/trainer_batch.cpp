@@ -45,7 +45,8 @@ Split split_by_patient(const std::vector<SliceRecord>& records, double validatio
 }
 
 std::vector<std::size_t> epoch_order(const std::vector<SliceRecord>& records,
-                                     const std::vector<std::size_t>& training, std::uint64_t seed, int epoch) {
+                                     const std::vector<std::size_t>& training, std::uint64_t seed,
+                                     int epoch) {
     Draw draw(seed, static_cast<std::uint64_t>(epoch) + 1);
     std::vector<std::size_t> order, negatives;
     for (const std::size_t index : training) (records[index].positive() ? order : negatives).push_back(index);
@@ -70,8 +71,10 @@ torch::Tensor augment(const torch::Tensor& hu, std::uint64_t seed) {
         const double angle = draw.between(-15, 15) * M_PI / 180, scale = draw.between(0.9, 1.1);
         const double flip = draw.next() >> 63 ? -1 : 1;
         const double c = std::cos(angle) / scale, s = std::sin(angle) / scale;
-        const std::array<double, 6> row{c * flip, -s, draw.between(-0.1, 0.1), s * flip, c, draw.between(-0.1, 0.1)};
-        for (int i = 0; i < 6; ++i) rows[n][i / 3][i % 3] = static_cast<float>(row[static_cast<std::size_t>(i)]);
+        const std::array<double, 6> row{c * flip, -s, draw.between(-0.1, 0.1),
+                                        s * flip, c,  draw.between(-0.1, 0.1)};
+        for (int i = 0; i < 6; ++i)
+            rows[n][i / 3][i % 3] = static_cast<float>(row[static_cast<std::size_t>(i)]);
         gain.data_ptr<float>()[n] = static_cast<float>(draw.between(0.97, 1.03));
         offset.data_ptr<float>()[n] = static_cast<float>(draw.between(-5, 5));
     }
@@ -83,7 +86,8 @@ torch::Tensor augment(const torch::Tensor& hu, std::uint64_t seed) {
 
 Targets targets_of(const std::vector<SliceRecord>& records, const std::vector<std::size_t>& indices) {
     const auto count = static_cast<std::int64_t>(indices.size());
-    Targets out{torch::zeros({count, std::int64_t(kLabelCount)}), torch::zeros({count, std::int64_t(kLabelCount)})};
+    Targets out{torch::zeros({count, std::int64_t(kLabelCount)}),
+                torch::zeros({count, std::int64_t(kLabelCount)})};
     auto truth = out.truth.accessor<float, 2>(), weight = out.weight.accessor<float, 2>();
     for (std::int64_t n = 0; n < count; ++n) {
         const auto& labels = records[indices[static_cast<std::size_t>(n)]].labels;

@@ -15,7 +15,8 @@ struct Split {
 };
 Split split_by_patient(const std::vector<SliceRecord>& records, double validation_share);
 
-/// One epoch's order: every positive slice and a third of the others, shuffled. Depends on its arguments alone.
+/// One epoch's order: every positive slice and a third of the others, shuffled. Depends on its arguments
+/// alone.
 std::vector<std::size_t> epoch_order(const std::vector<SliceRecord>& records,
                                      const std::vector<std::size_t>& training, std::uint64_t seed, int epoch);
 /// How many slices an epoch has: the same for every epoch.

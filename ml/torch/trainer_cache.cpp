@@ -61,7 +61,8 @@ class MappedFile {
         }
         ::close(fd);
         if (rc != 0)
-            return fail(Code::kIo, "cannot keep {} bytes of slices in {}: {}", bytes, path.string(), std::strerror(rc));
+            return fail(Code::kIo, "cannot keep {} bytes of slices in {}: {}", bytes, path.string(),
+                        std::strerror(rc));
         memory_ = memory;
         bytes_ = bytes;
         return {};
@@ -77,7 +78,9 @@ class MappedCache final : public SliceCache {
   public:
     MappedCache(std::size_t count, int size) : records_(count), size_(size) {}
 
-    Status open_file(const fs::path& path, bool create) { return file_.open(path, records_.size() * stride() * 2, create); }
+    Status open_file(const fs::path& path, bool create) {
+        return file_.open(path, records_.size() * stride() * 2, create);
+    }
 
     bool read_index(const fs::path& path, const std::string& print) {
         const auto text = read_file(path);
@@ -166,7 +169,8 @@ bool SliceRecord::labelled() const {
     return false;
 }
 
-Result<std::unique_ptr<SliceCache>> SliceCache::open(const fs::path& folder, const TrainingSet& data, int size) {
+Result<std::unique_ptr<SliceCache>> SliceCache::open(const fs::path& folder, const TrainingSet& data,
+                                                     int size) {
     auto cache = std::make_unique<MappedCache>(data.size(), size);
     const std::string print = fingerprint(data, size);
     const fs::path pixels = folder / kPixels, index = folder / kIndex;

@@ -27,13 +27,14 @@ struct SliceRecord {
     bool labelled() const;
 };
 
-/// Every slice of a training set, read once: resized, whole HU, in one file that is mapped into memory, so that
-/// a set larger than memory works and a resumed run does not read again. Safe to read from several threads.
+/// Every slice of a training set, read once: resized, whole HU, in one file that is mapped into memory, so
+/// that a set larger than memory works and a resumed run does not read again. Safe to read from several
+/// threads.
 class SliceCache {
   public:
     /// Uses what is in `folder` when it was made from the same data for the same size, else reads everything.
-    static Result<std::unique_ptr<SliceCache>> open(const std::filesystem::path& folder, const TrainingSet& data,
-                                                    int size);
+    static Result<std::unique_ptr<SliceCache>> open(const std::filesystem::path& folder,
+                                                    const TrainingSet& data, int size);
     /// Deletes the files in `folder`.
     static void remove(const std::filesystem::path& folder);
 

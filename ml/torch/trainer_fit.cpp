@@ -95,7 +95,8 @@ Manifest::Calibration fit_platt(const std::vector<ScoredStudy>& studies, const s
     return out;
 }
 
-std::array<double, kLabelCount> fit_thresholds(const std::vector<ScoredStudy>& studies, const Manifest& manifest) {
+std::array<double, kLabelCount> fit_thresholds(const std::vector<ScoredStudy>& studies,
+                                               const Manifest& manifest) {
     std::vector<ScoredStudy> calibrated = studies;
     for (auto& study : calibrated) study.scores = calibrate(manifest, study.scores);
     std::array<double, kLabelCount> out{};
@@ -110,11 +111,13 @@ std::array<double, kLabelCount> fit_thresholds(const std::vector<ScoredStudy>& s
             const double cut = (double(cuts[c - 1]) + double(cuts[c])) / 2;
             double hits = 0, rejections = 0;
             for (std::size_t i = 0; i < data.scores.size(); ++i) {
-                if (data.truth[i]) hits += data.scores[i] >= cut ? 1 : 0;
-                else rejections += data.scores[i] < cut ? 1 : 0;
+                if (data.truth[i])
+                    hits += data.scores[i] >= cut ? 1 : 0;
+                else
+                    rejections += data.scores[i] < cut ? 1 : 0;
             }
-            const double youden = hits / double(data.positives) +
-                                  rejections / double(data.truth.size() - data.positives) - 1;
+            const double youden =
+                hits / double(data.positives) + rejections / double(data.truth.size() - data.positives) - 1;
             if (youden > best) {
                 best = youden;
                 out[k] = std::clamp(std::round(cut * 1000) / 1000, 0.01, 0.99);

@@ -24,7 +24,9 @@ std::array<double, kLabelCount> study_auroc(const std::vector<ScoredStudy>& stud
 /// Platt's sigmoid per label on study scores. A label without 5 positives and 5 negatives keeps the identity.
 Manifest::Calibration fit_platt(const std::vector<ScoredStudy>& studies, const std::string& data);
 
-/// Thresholds on calibrated scores that maximise sensitivity + specificity - 1; 0.5 where nothing can be fitted.
-std::array<double, kLabelCount> fit_thresholds(const std::vector<ScoredStudy>& studies, const Manifest& manifest);
+/// Thresholds on calibrated scores that maximise sensitivity + specificity - 1; 0.5 where nothing can be
+/// fitted.
+std::array<double, kLabelCount> fit_thresholds(const std::vector<ScoredStudy>& studies,
+                                               const Manifest& manifest);
 
 }  // namespace scopenode::ml

@@ -66,12 +66,16 @@ std::string pack(json head, const std::vector<std::string>& blobs) {
 }
 
 Result<std::pair<json, std::vector<std::string>>> unpack(const std::string& bytes, const std::string& where) {
-    const auto damaged = [&] { return fail(Code::kDamagedModel, "{} is damaged: delete it to start again", where); };
+    const auto damaged = [&] {
+        return fail(Code::kDamagedModel, "{} is damaged: delete it to start again", where);
+    };
     if (bytes.rfind(kMagic, 0) != 0) return damaged();
     const auto end = bytes.find('\n', kMagic.size());
     if (end == std::string::npos) return damaged();
-    json head = json::parse(bytes.begin() + std::ptrdiff_t(kMagic.size()), bytes.begin() + std::ptrdiff_t(end), nullptr, false);
-    if (head.is_discarded() || head.value("sha256", "") != sha256_hex(std::string_view(bytes).substr(end + 1)))
+    json head = json::parse(bytes.begin() + std::ptrdiff_t(kMagic.size()),
+                            bytes.begin() + std::ptrdiff_t(end), nullptr, false);
+    if (head.is_discarded() ||
+        head.value("sha256", "") != sha256_hex(std::string_view(bytes).substr(end + 1)))
         return damaged();
     std::vector<std::string> blobs;
     std::size_t at = end + 1;
@@ -109,10 +113,12 @@ void fill(std::vector<torch::Tensor>& tensors, double value) {
 Result<torch::Device> training_device(const std::string& name) {
     if (name == "cpu") return torch::Device(torch::kCPU);
     const bool available = torch::cuda::is_available();
-    if (name == "auto" || name.empty()) return available ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
+    if (name == "auto" || name.empty())
+        return available ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
     return guard(Code::kInvalidArgument, [&]() -> Result<torch::Device> {
         const torch::Device device(name);
-        if (!device.is_cuda()) return fail(Code::kInvalidArgument, "device {} is not auto, cpu or cuda:N", name);
+        if (!device.is_cuda())
+            return fail(Code::kInvalidArgument, "device {} is not auto, cpu or cuda:N", name);
         if (!available || device.index() >= static_cast<int>(torch::cuda::device_count()))
             return fail(Code::kInvalidArgument, "this machine has no device {}", name);
         return device;
@@ -134,7 +140,8 @@ void TrainingState::update_average() {
     pull(network->buffers(), average->buffers());
 }
 
-void TrainingState::refresh_statistics(std::size_t batches, const std::function<torch::Tensor(std::size_t)>& batch) {
+void TrainingState::refresh_statistics(std::size_t batches,
+                                       const std::function<torch::Tensor(std::size_t)>& batch) {
     const torch::NoGradGuard no_grad;
     average->train();
     auto live = statistics_of(*average);
@@ -162,10 +169,12 @@ void TrainingState::refresh_statistics(std::size_t batches, const std::function<
 }
 
 Status TrainingState::save(const std::filesystem::path& path, const std::string& fingerprint) const {
-    json head{{"fingerprint", fingerprint}, {"epoch", epoch}, {"updates", updates}, {"history", json::array()}};
+    json head{
+        {"fingerprint", fingerprint}, {"epoch", epoch}, {"updates", updates}, {"history", json::array()}};
     for (const auto& report : history) head["history"].push_back(to_json(report));
-    return write_file(real_files(), path,
-                      pack(std::move(head), {save_weights(*network), save_weights(*average), optimizer_bytes(*optimizer)}));
+    return write_file(
+        real_files(), path,
+        pack(std::move(head), {save_weights(*network), save_weights(*average), optimizer_bytes(*optimizer)}));
 }
 
 Status TrainingState::restore(const std::filesystem::path& path, const std::string& fingerprint) {
@@ -174,7 +183,8 @@ Status TrainingState::restore(const std::filesystem::path& path, const std::stri
         SCOPENODE_ASSIGN(const auto parts, unpack(bytes, path.string()));
         const auto& [head, blobs] = parts;
         if (head.value("fingerprint", "") != fingerprint)
-            return fail(Code::kConflict, "{} is of a run with other options or data: use the same, or another --out",
+            return fail(Code::kConflict,
+                        "{} is of a run with other options or data: use the same, or another --out",
                         path.string());
         SCOPENODE_TRY(load_weights(*network, blobs[0], path.string()));
         SCOPENODE_TRY(load_weights(*average, blobs[1], path.string()));
@@ -190,11 +200,13 @@ Status TrainingState::restore(const std::filesystem::path& path, const std::stri
     });
 }
 
-Result<std::unique_ptr<TrainingState>> make_training_state(const TrainOptions& options, torch::Device device) {
+Result<std::unique_ptr<TrainingState>> make_training_state(const TrainOptions& options,
+                                                           torch::Device device) {
     auto state = std::make_unique<TrainingState>();
     SCOPENODE_ASSIGN(state->network, make_scopeformer(options.preset));
     SCOPENODE_ASSIGN(state->average, make_scopeformer(options.preset));
-    if (options.from) SCOPENODE_TRY(load_weights(*state->network, options.from->weights, options.from->where));
+    if (options.from)
+        SCOPENODE_TRY(load_weights(*state->network, options.from->weights, options.from->where));
     SCOPENODE_TRY(load_weights(*state->average, save_weights(*state->network), "moving average"));
     state->network->to(device);
     state->average->to(device);
@@ -215,7 +227,8 @@ std::string metrics_json(const TrainOptions& options, const std::vector<EpochRep
                          const RunFigures& figures) {
     json epochs = json::array(), auroc = json::object();
     for (const auto& report : history) epochs.push_back(to_json(report));
-    for (std::size_t k = 0; k < kLabelCount; ++k) auroc[std::string(kLabels[k])] = figures.validation_auroc[k];
+    for (std::size_t k = 0; k < kLabelCount; ++k)
+        auroc[std::string(kLabels[k])] = figures.validation_auroc[k];
     return json{{"options",
                  {{"preset", options.preset.name},
                   {"epochs", options.epochs},
@@ -226,7 +239,9 @@ std::string metrics_json(const TrainOptions& options, const std::vector<EpochRep
                   {"validation_share", options.validation_share}}},
                 {"training", {{"slices", figures.training_slices}}},
                 {"validation",
-                 {{"slices", figures.validation_slices}, {"studies", figures.validation_studies}, {"study_auroc", auroc}}},
+                 {{"slices", figures.validation_slices},
+                  {"studies", figures.validation_studies},
+                  {"study_auroc", auroc}}},
                 {"epochs", epochs}}
                .dump(2) +
            "\n";
@@ -237,11 +252,12 @@ std::string plain_card(const TrainOptions& options, const Manifest& manifest, co
         "# {}\n\n{}Preset `{}`, trained on {} slices of: {}.\n\n"
         "{} epochs, batch {}, learning rate {}, weight decay {}, seed {}.\n\n"
         "| finding | study AUC on {} validation studies | threshold |\n|---|---|---|\n",
-        manifest.name, manifest.demonstration ? "**A demonstration: never for patients.**\n\n" : "", options.preset.name,
-        figures.training_slices, manifest.data_snapshot, options.epochs, options.batch, options.learning_rate,
-        options.weight_decay, options.seed, figures.validation_studies);
+        manifest.name, manifest.demonstration ? "**A demonstration: never for patients.**\n\n" : "",
+        options.preset.name, figures.training_slices, manifest.data_snapshot, options.epochs, options.batch,
+        options.learning_rate, options.weight_decay, options.seed, figures.validation_studies);
     for (std::size_t k = 0; k < kLabelCount; ++k)
-        text += fmt::format("| {} | {:.3f} | {:.3f} |\n", kLabels[k], figures.validation_auroc[k], manifest.thresholds[k]);
+        text += fmt::format("| {} | {:.3f} | {:.3f} |\n", kLabels[k], figures.validation_auroc[k],
+                            manifest.thresholds[k]);
     text += "\nThresholds and calibration were fitted on these same validation studies.\n";
     return text;
 }

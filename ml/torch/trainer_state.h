@@ -18,10 +18,10 @@ Result<torch::Device> training_device(const std::string& name);
 
 /// Everything that a training run carries from one epoch to the next.
 struct TrainingState {
-    std::shared_ptr<Scopeformer> network, average;   ///< what learns, and its moving average, which is kept
+    std::shared_ptr<Scopeformer> network, average;  ///< what learns, and its moving average, which is kept
     std::unique_ptr<torch::optim::Optimizer> optimizer;
-    int epoch = 0;                                   ///< epochs done
-    std::int64_t updates = 0;                        ///< of the moving average
+    int epoch = 0;             ///< epochs done
+    std::int64_t updates = 0;  ///< of the moving average
     std::vector<EpochReport> history;
 
     void set_learning_rate(double rate);
@@ -31,7 +31,8 @@ struct TrainingState {
 
     /// Atomically; `fingerprint` tells the run.
     Status save(const std::filesystem::path& path, const std::string& fingerprint) const;
-    /// kConflict when the checkpoint is of a run with other options or data, kDamagedModel when it is damaged.
+    /// kConflict when the checkpoint is of a run with other options or data, kDamagedModel when it is
+    /// damaged.
     Status restore(const std::filesystem::path& path, const std::string& fingerprint);
 };
 /// A fresh network, or that of options.from; its weights must fit the preset.

@@ -1,0 +1,92 @@
+#include <regex>
+
+#include "base/core/files.h"
+#include "dicom_node/app/commands.h"
+#include "dicom_node/app/node_folder.h"
+#include "ml/trainer.h"
+#include "workflows/training/folder_dataset.h"
+
+namespace scopenode::dicom_node {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+    std::string data, preset, from;
+    ml::TrainOptions train;
+    std::string out;
+};
+
+/// The name of a built-in preset, or a file that holds one.
+Result<ml::Preset> preset_of(const std::string& name) {
+    std::error_code ec;
+    if (!fs::is_regular_file(name, ec)) return ml::find_preset(name);
+    SCOPENODE_ASSIGN(const auto text, read_file(name));
+    return ml::parse_preset(text);
+}
+
+void print_epoch(const ml::EpochReport& r) {
+    fmt::print("epoch {}: loss {:.4f}, validation loss {:.4f}, {:.1f} slices/s, study AUC", r.epoch,
+               r.train_loss, r.validation_loss, r.slices_per_second);
+    for (std::size_t k = 0; k < ml::kLabelCount; ++k)
+        fmt::print(" {} {:.3f}", ml::kLabels[k], r.validation_auroc[k]);
+    fmt::print("\n");
+    std::fflush(stdout);
+}
+
+Status train(Options& o) {
+    static const std::regex devices("auto|cpu|cuda:[0-9]{1,2}");
+    if (!std::regex_match(o.train.device, devices))
+        return fail(Code::kInvalidArgument, "--device is auto, cpu or cuda:N, not '{}'", o.train.device);
+    auto preset = preset_of(o.preset);
+    if (!preset) return fail(Code::kInvalidArgument, "{}", preset.error().message);
+    o.train.preset = std::move(*preset);
+    o.train.out = o.out;
+    if (!o.from.empty()) {
+        SCOPENODE_ASSIGN(o.train.from, chosen_model("", o.from));
+    }
+    SCOPENODE_ASSIGN(const auto data, workflows::FolderDataset::open(o.data));
+    fmt::print("{}\n", data->description());
+    std::fflush(stdout);
+    SCOPENODE_TRY(ml::train(o.train, *data, print_epoch));
+    SCOPENODE_ASSIGN(const auto made, ml::read_model_folder(o.out));
+    fmt::print("model {} in {}\n", made.id(), o.out);
+    return {};
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& app, int& exit_code) {
+    CLI::App* group = app.add_subcommand("train", "Training")->require_subcommand(1);
+    CLI::App* run =
+        group->add_subcommand("run", "Train on a folder of DICOM files with a labels.csv; can be resumed");
+    auto o = std::make_shared<Options>();
+    auto& t = o->train;
+    run->add_option("DATA", o->data, "Folder with labels.csv, as `scopenode phantom` or the RSNA set has it")
+        ->required();
+    run->add_option("--preset", o->preset, "Name of a preset, or a file that holds one")->required();
+    run->add_option("--out", o->out, "Folder of the model; checkpoints while it trains")->required();
+    run->add_option("--from", o->from, "Fine-tune this model: a folder or an id");
+    run->add_flag("--resume", t.resume, "Go on from the checkpoint in --out");
+    run->add_option("--epochs", t.epochs, "Passes over the data")
+        ->check(CLI::Range(1, 10000))
+        ->capture_default_str();
+    run->add_option("--batch", t.batch, "Slices a step")->check(CLI::Range(1, 4096))->capture_default_str();
+    run->add_option("--learning-rate", t.learning_rate, "Highest, after warm-up")->capture_default_str();
+    run->add_option("--weight-decay", t.weight_decay, "Of matrices and kernels")->capture_default_str();
+    run->add_option("--validation-share", t.validation_share, "Share of patients kept aside")
+        ->check(CLI::Range(0.0, 0.9))
+        ->capture_default_str();
+    run->add_option("--seed", t.seed, "Of weights, order and augmentation")->capture_default_str();
+    run->add_option("--threads", t.threads, "CPU threads, 0: one per core")->check(CLI::Range(0, 1024));
+    run->add_option("--device", t.device, "auto, cpu or cuda:N")->capture_default_str();
+    run->add_option("--name", t.name, "Name of the model in reports");
+    run->add_option("--data-licence", t.data_licence, "Licence of the training data");
+    run->add_flag("--demonstration", t.demonstration, "Mark the model as never for patients");
+    run->callback([o, &exit_code] {
+        const Status done = train(*o);
+        exit_code = done ? 0 : report(done.error());
+    });
+}
+
+}  // namespace scopenode::dicom_node

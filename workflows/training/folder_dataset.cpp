@@ -1,0 +1,131 @@
+#include "workflows/training/folder_dataset.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+
+#include "base/core/files.h"
+#include "base/core/ids.h"
+#include "base/core/progress.h"
+#include "storage/dicom/header.h"
+#include "storage/dicom/pixels.h"
+
+namespace scopenode::workflows {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kCtImageStorage = "1.2.840.10008.5.1.4.1.1.2";
+
+/// The label that an ID ends with, and where its slice ends.
+std::optional<std::pair<std::size_t, std::string_view>> split_id(std::string_view id) {
+    const auto at = id.rfind('_');
+    if (at == std::string_view::npos || at == 0) return std::nullopt;
+    for (std::size_t k = 0; k < ml::kLabelCount; ++k)
+        if (id.substr(at + 1) == ml::kLabels[k]) return std::pair{k, id.substr(0, at)};
+    return std::nullopt;
+}
+
+Status add_line(std::string_view line, std::map<std::string, SliceLabels>& labels) {
+    const auto comma = line.find(',');
+    const auto id = comma == std::string_view::npos ? std::nullopt : split_id(line.substr(0, comma));
+    const auto value = comma == std::string_view::npos ? std::string_view() : line.substr(comma + 1);
+    if (!id || (value != "0" && value != "1"))
+        return fail(Code::kInvalidArgument, "'{}' is not <slice>_<subtype>,0 or 1", line.substr(0, 120));
+    auto& label = labels[std::string(id->second)][id->first];
+    const bool truth = value == "1";
+    if (label && *label != truth)
+        return fail(Code::kInvalidArgument, "{} has two labels", line.substr(0, comma));
+    label = truth;
+    return {};
+}
+
+/// Labels of a file: by SOP instance UID, else by the name that the RSNA set gives its files.
+const SliceLabels* find_labels(const std::map<std::string, SliceLabels>& labels, const fs::path& file,
+                               const std::string& uid) {
+    for (const std::string& key : {uid, file.stem().string()})
+        if (const auto it = labels.find(key); it != labels.end()) return &it->second;
+    return nullptr;
+}
+
+std::vector<fs::path> dicom_files(const fs::path& folder) {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::recursive_directory_iterator(folder))
+        if (entry.is_regular_file() && entry.path().extension() == ".dcm") files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+    return files;
+}
+
+std::optional<FolderSlice> slice_of(const fs::path& file, const std::map<std::string, SliceLabels>& labels) {
+    const auto header = storage::read_header(file);
+    if (!header || header->sop_class_uid != kCtImageStorage || header->frames > 1) return std::nullopt;
+    const auto* found = find_labels(labels, file, header->sop_instance_uid);
+    if (!found) return std::nullopt;
+    FolderSlice slice{file, header->study_uid, header->patient_id, 0, 0, 0, *found};
+    if (slice.patient.empty()) slice.patient = header->study_uid;
+    slice.z_mm = storage::normal_position_mm(*header).value_or(0);
+    if (header->pixel_spacing_mm) slice.pixel_mm = (*header->pixel_spacing_mm)[0];
+    slice.slice_mm = header->slice_thickness_mm.value_or(0);
+    return slice;
+}
+
+}  // namespace
+
+Result<std::map<std::string, SliceLabels>> read_kaggle_labels(const fs::path& csv) {
+    SCOPENODE_ASSIGN(const auto text, read_file(csv));
+    std::map<std::string, SliceLabels> labels;
+    std::size_t number = 0;
+    for (std::size_t at = 0; at < text.size();) {
+        const auto end = std::min(text.find('\n', at), text.size());
+        std::string_view line = std::string_view(text).substr(at, end - at);
+        at = end + 1;
+        ++number;
+        if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+        if (line.empty() || (number == 1 && line == "ID,Label")) continue;
+        if (const Status added = add_line(line, labels); !added)
+            return fail(added.error().code, "{} line {}: {}", csv.string(), number, added.error().message);
+    }
+    return labels;
+}
+
+Result<std::unique_ptr<FolderDataset>> FolderDataset::open(const fs::path& folder) {
+    std::error_code ec;
+    if (!fs::is_directory(folder, ec)) return fail(Code::kNotFound, "{} is not a folder", folder.string());
+    const fs::path csv = folder / "labels.csv";
+    if (!fs::exists(csv, ec))
+        return fail(Code::kNotFound, "{} is missing: it holds the labels", csv.string());
+    SCOPENODE_ASSIGN(const auto labels, read_kaggle_labels(csv));
+    return guard(Code::kIo, [&]() -> Result<std::unique_ptr<FolderDataset>> {
+        auto set = std::unique_ptr<FolderDataset>(new FolderDataset);
+        const auto files = dicom_files(folder);
+        Progress progress("reading headers", files.size());
+        std::set<std::string> studies;
+        for (std::size_t i = 0; i < files.size(); ++i) {
+            if (auto slice = slice_of(files[i], labels)) {
+                studies.insert(slice->study);
+                set->slices_.push_back(std::move(*slice));
+            }
+            progress.advance(i + 1);
+        }
+        if (set->slices_.empty())
+            return fail(Code::kNotFound, "{} holds no CT slice that {} has a label for", folder.string(),
+                        csv.string());
+        std::stable_sort(set->slices_.begin(), set->slices_.end(),
+                         [](const FolderSlice& a, const FolderSlice& b) {
+                             return a.study != b.study ? a.study < b.study : a.z_mm < b.z_mm;
+                         });
+        SCOPENODE_ASSIGN(const auto bytes, read_file(csv));
+        set->description_ = fmt::format("{} labelled slices of {} studies (labels.csv sha256 {})",
+                                        set->slices_.size(), studies.size(), sha256_hex(bytes).substr(0, 12));
+        return set;
+    });
+}
+
+Result<ml::LabelledSlice> FolderDataset::load(std::size_t index) const {
+    const FolderSlice& from = slices_.at(index);
+    auto image = storage::read_hu(from.file);
+    if (!image) return fail(image.error().code, "{}: {}", from.file.string(), image.error().message);
+    return ml::LabelledSlice{std::move(*image), from.labels, from.study, from.patient, from.z_mm};
+}
+
+}  // namespace scopenode::workflows
