@@ -103,7 +103,7 @@ std::vector<Candidate> one_orientation(const std::vector<Candidate>& all, std::v
         auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) {
             return dot(g.front().normal, c.normal) > cosine(kSameOrientationDegrees);
         });
-        if (group == groups.end()) group = groups.insert(groups.end(), {});
+        if (group == groups.end()) group = groups.emplace(groups.end());
         group->push_back(c);
     }
     if (groups.empty()) return {};
