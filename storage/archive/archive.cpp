@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "storage/archive/staged.h"
 #include "storage/dicom/digest.h"
+#include "storage/dicom/poor_header.h"
 #include "storage/index/catalog.h"
 
 namespace scopenode::storage {
@@ -16,6 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 
 Status check_identity(const InstanceHeader& h, const StoreContext& c) {
+    if (h.study_uid.empty() || h.series_uid.empty())
+        return fail(Code::kCannotUnderstand, "the data set has no {} Instance UID",
+                    h.study_uid.empty() ? "Study" : "Series");
     if (h.sop_class_uid != c.sop_class_uid || h.sop_instance_uid != c.sop_instance_uid)
         return fail(Code::kDoesNotMatchSopClass, "SOP class or instance of command and data set differ");
     for (const std::string* uid : {&h.sop_class_uid, &h.sop_instance_uid, &h.study_uid, &h.series_uid})
@@ -44,7 +48,8 @@ struct Archive::State {
     std::thread sweeper;
 
     Result<StagedObject::State> create();
-    NewInstance row(const StagedObject::State& staged, const InstanceHeader& header, const StoreContext& context) const;
+    NewInstance row(const StagedObject::State& staged, const InstanceHeader& header,
+                    const StoreContext& context) const;
     Result<bool> insert_if_new(const NewInstance& instance);
     Result<StoreOutcome> compare_and_keep(StagedObject::State& staged, NewInstance instance);
     Status quarantine(StagedObject::State& staged, const Error& error, const StoreContext& context);
@@ -70,7 +75,8 @@ Result<std::unique_ptr<Archive>> Archive::open(const fs::path& node, Index& inde
     auto archive = std::unique_ptr<Archive>(new Archive(std::move(state)));
     archive->state_->sweeper = std::thread([a = archive.get()] {
         const auto removed = a->sweep();
-        if (removed && *removed > 0) log::info("archive", "removed {} objects that were never acknowledged", *removed);
+        if (removed && *removed > 0)
+            log::info("archive", "removed {} objects that were never acknowledged", *removed);
         if (!removed) log::warning("archive", "sweep: {}", removed.error().message);
     });
     return archive;
@@ -79,7 +85,8 @@ Result<std::unique_ptr<Archive>> Archive::open(const fs::path& node, Index& inde
 Result<StagedObject::State> Archive::State::create() {
     SCOPENODE_ASSIGN(const std::uint64_t free, files.free_bytes(node));
     if (free < keep_free)
-        return fail(Code::kOutOfResources, "{} MB free on the disk of the archive, {} MB are kept", free >> 20, keep_free >> 20);
+        return fail(Code::kOutOfResources, "{} MB free on the disk of the archive, {} MB are kept",
+                    free >> 20, keep_free >> 20);
     const std::string name = random_hex();
     StagedObject::State staged;
     staged.files = &files;
@@ -144,27 +151,37 @@ Result<StoreOutcome> Archive::State::compare_and_keep(StagedObject::State& stage
         }
         if (!same) continue;
         SCOPENODE_TRY(index.write([&](Connection& db) {
-            return add_remark(db, study, {instance.received, "duplicate", uid, "came again with the same content: kept once"});
+            return add_remark(
+                db, study,
+                {instance.received, "duplicate", uid, "came again with the same content: kept once"});
         }));
         return StoreOutcome::kDuplicate;
     }
     instance.conflict = true;
     SCOPENODE_TRY(index.write([&](Connection& db) -> Status {
         SCOPENODE_TRY(insert_instance(db, instance));
-        return add_remark(db, study, {instance.received, "conflict", uid, "came again with other content: both are kept, the first is used"});
+        return add_remark(db, study,
+                          {instance.received, "conflict", uid,
+                           "came again with other content: both are kept, the first is used"});
     }));
     staged.keep();
     return StoreOutcome::kConflict;
 }
 
 // An object of which no copy could be kept is not answered for good: the sender shall keep it.
-Status Archive::State::quarantine(StagedObject::State& staged, const Error& error, const StoreContext& context) {
+Status Archive::State::quarantine(StagedObject::State& staged, const Error& error,
+                                  const StoreContext& context) {
     const fs::path path = fs::path("quarantine") / staged.path.filename();
     SCOPENODE_TRY(files.rename(staged.absolute, node / path));
     staged.keep();
     SCOPENODE_TRY(files.sync_folder(node / "quarantine"));
-    const QuarantineRow row{0, index.clock().now(), path.string(), std::string(info(error.code).name), error.message,
-                            context.calling_ae, context.sop_instance_uid};
+    const QuarantineRow row{0,
+                            index.clock().now(),
+                            path.string(),
+                            std::string(info(error.code).name),
+                            error.message,
+                            context.calling_ae,
+                            context.sop_instance_uid};
     return index.write([&](Connection& db) { return add_quarantine(db, row); });
 }
 
@@ -172,7 +189,7 @@ Result<StoreOutcome> Archive::store(StagedObject object, const StoreContext& con
     StagedObject::State& staged = *object.state_;
     // The disk works on the sync while the header is read from the page cache.
     auto synced = std::async(std::launch::async, [&staged] { return staged.sync(); });
-    auto header = read_header(staged.absolute);
+    auto header = read_poor_header(staged.absolute);
     const Status on_disk = synced.get();
     SCOPENODE_TRY(on_disk);
     Status identity = header ? check_identity(*header, context) : Status(fail(header.error()));
@@ -205,10 +222,20 @@ Status Archive::store_own(std::string_view bytes, std::function<Status(Connectio
     return {};
 }
 
-fs::path Archive::absolute(const std::string& path) const { return state_->node / path; }
-Index& Archive::index() { return state_->index; }
-const std::atomic<bool>& Archive::closing() const { return state_->closing; }
-fs::file_time_type Archive::opened() const { return state_->opened; }
-FileSystem& Archive::files() { return state_->files; }
+fs::path Archive::absolute(const std::string& path) const {
+    return state_->node / path;
+}
+Index& Archive::index() {
+    return state_->index;
+}
+const std::atomic<bool>& Archive::closing() const {
+    return state_->closing;
+}
+fs::file_time_type Archive::opened() const {
+    return state_->opened;
+}
+FileSystem& Archive::files() {
+    return state_->files;
+}
 
 }  // namespace scopenode::storage

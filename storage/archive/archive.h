@@ -14,8 +14,8 @@
 
 namespace scopenode::storage {
 
-/// An object while it arrives: a file under its final name that has no row yet. The destructor removes it unless
-/// it was stored or quarantined. Not thread-safe.
+/// An object while it arrives: a file under its final name that has no row yet. The destructor removes it
+/// unless it was stored or quarantined. Not thread-safe.
 class StagedObject {
   public:
     ~StagedObject();
@@ -34,9 +34,9 @@ class StagedObject {
 /// What the association said about the object.
 struct StoreContext {
     std::string calling_ae, peer_address;
-    std::string sop_class_uid, sop_instance_uid;   ///< of the C-STORE command
+    std::string sop_class_uid, sop_instance_uid;  ///< of the C-STORE command
     std::string transfer_syntax_uid;
-    std::string default_issuer;                    ///< of the peer, from the settings
+    std::string default_issuer;  ///< of the peer, from the settings
 };
 
 enum class StoreOutcome { kStored, kDuplicate, kConflict };
@@ -48,19 +48,20 @@ enum class StoreOutcome { kStored, kDuplicate, kConflict };
 class Archive {
   public:
     /// Makes the folders. Files without a row that an earlier process left are removed (own thread, later).
-    static Result<std::unique_ptr<Archive>> open(const std::filesystem::path& node, Index& index, FileSystem& files,
-                                                 std::uint64_t keep_free_bytes);
+    static Result<std::unique_ptr<Archive>> open(const std::filesystem::path& node, Index& index,
+                                                 FileSystem& files, std::uint64_t keep_free_bytes);
     ~Archive();
 
     /// kOutOfResources (0xA700) when less than keep_free_bytes would stay free.
     Result<StagedObject> stage();
     /// Sync, read the header, compare with what is known, one transaction {instance row, event}.
-    /// Errors: kDoesNotMatchSopClass (command and data set differ, or illegal UIDs: 0xA900) and kCannotUnderstand
-    /// (0xC000), both with a copy in quarantine; kOutOfResources, kIo, kDatabase (0xA700) with nothing kept.
+    /// Errors: kDoesNotMatchSopClass (command and data set differ, or illegal UIDs: 0xA900) and
+    /// kCannotUnderstand (0xC000), both with a copy in quarantine; kOutOfResources, kIo, kDatabase (0xA700)
+    /// with nothing kept.
     Result<StoreOutcome> store(StagedObject object, const StoreContext& context);
 
-    /// A result of this node (whole Part 10 file), stored under its own UIDs in the transaction of `rows`, which runs
-    /// after the instance row; both or neither.
+    /// A result of this node (whole Part 10 file), stored under its own UIDs in the transaction of `rows`,
+    /// which runs after the instance row; both or neither.
     Status store_own(std::string_view bytes, std::function<Status(Connection&)> rows);
 
     std::filesystem::path absolute(const std::string& path) const;

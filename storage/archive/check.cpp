@@ -25,10 +25,12 @@ std::string problem_of(const InstanceRow& row, const fs::path& path) {
     if (!fs::exists(path, ec)) return fmt::format("{}: file {} is missing", row.sop_instance_uid, row.path);
     const auto size = fs::file_size(path, ec);
     if (ec || size != row.bytes)
-        return fmt::format("{}: file {} has {} bytes, not {}", row.sop_instance_uid, row.path, size, row.bytes);
+        return fmt::format("{}: file {} has {} bytes, not {}", row.sop_instance_uid, row.path, size,
+                           row.bytes);
     const auto digest = file_sha256(path);
     if (!digest) return fmt::format("{}: {}", row.sop_instance_uid, digest.error().message);
-    if (*digest != row.file_sha256) return fmt::format("{}: file {} has other content than was received", row.sop_instance_uid, row.path);
+    if (*digest != row.file_sha256)
+        return fmt::format("{}: file {} has other content than was received", row.sop_instance_uid, row.path);
     return "";
 }
 
@@ -41,7 +43,8 @@ Result<std::vector<std::string>> Archive::verify() {
     }));
     std::vector<std::string> problems;
     for (const InstanceRow& row : rows)
-        if (std::string problem = problem_of(row, absolute(row.path)); !problem.empty()) problems.push_back(std::move(problem));
+        if (std::string problem = problem_of(row, absolute(row.path)); !problem.empty())
+            problems.push_back(std::move(problem));
     return problems;
 }
 
@@ -53,12 +56,14 @@ Result<int> Archive::sweep() {
         for (const auto& entry : fs::recursive_directory_iterator(absolute("objects"))) {
             if (closing()) return 0;
             std::error_code ec;
-            if (entry.is_regular_file(ec) && entry.last_write_time(ec) < oldest_kept) old_files.push_back(entry.path());
+            if (entry.is_regular_file(ec) && entry.last_write_time(ec) < oldest_kept)
+                old_files.push_back(entry.path());
         }
         if (old_files.empty()) return 0;
         std::unordered_set<std::string> known;
         SCOPENODE_TRY(index().read([&](Connection& db) -> Status {
-            return each_instance(db, [&](const InstanceRow& row) { known.insert(absolute(row.path).string()); });
+            return each_instance(db,
+                                 [&](const InstanceRow& row) { known.insert(absolute(row.path).string()); });
         }));
         int removed = 0;
         for (const fs::path& path : old_files) {

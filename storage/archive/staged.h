@@ -37,7 +37,7 @@ struct StagedObject::State {
     FileSystem* files = nullptr;
     std::unique_ptr<OutputFile> file;
     std::unique_ptr<Sha256> hash;
-    std::filesystem::path path, absolute;   ///< relative to the node folder; on disk
+    std::filesystem::path path, absolute;  ///< relative to the node folder; on disk
     std::string sha256;
     std::uint64_t bytes = 0;
     bool kept = false, synced = false;

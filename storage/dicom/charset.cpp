@@ -12,7 +12,8 @@ namespace scopenode::storage {
 namespace {
 
 bool is_plain(const std::string& text) {
-    return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) - 32U < 95U; });
+    return std::all_of(text.begin(), text.end(),
+                       [](char c) { return static_cast<unsigned char>(c) - 32U < 95U; });
 }
 
 // Bytes of the UTF-8 sequence at `at`, 0 when there is none.
@@ -44,8 +45,10 @@ std::string made_valid(const std::string& text) {
     for (std::size_t i = 0; i < text.size();) {
         const auto c = static_cast<unsigned char>(text[i]);
         const std::size_t length = sequence_at(text, i);
-        if (length == 0) append_code(out, c);
-        else if (length > 1 || (c >= 32 && c != 127)) out.append(text, i, length);
+        if (length == 0)
+            append_code(out, c);
+        else if (length > 1 || (c >= 32 && c != 127))
+            out.append(text, i, length);
         i += std::max<std::size_t>(length, 1);
     }
     return out;
@@ -55,7 +58,8 @@ struct CloseConverter {
     void operator()(void* converter) const { iconv_close(converter); }
 };
 
-// Debian's DCMTK has no Japanese: the C library's ISO-2022-JP-2 takes the escapes, half-width katakana are bytes.
+// Debian's DCMTK has no Japanese: the C library's ISO-2022-JP-2 takes the escapes, half-width katakana are
+// bytes.
 std::optional<std::string> from_japanese(const std::string& raw) {
     const iconv_t opened = iconv_open("UTF-8", "ISO-2022-JP-2");
     if (opened == iconv_t(-1)) return std::nullopt;

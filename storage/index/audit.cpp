@@ -27,8 +27,9 @@ Status add_audit(Connection& db, const AuditRow& row) {
         auto& last = query(db, "SELECT hash FROM audit ORDER BY id DESC LIMIT 1");
         const std::string before = last.executeStep() ? text(last, 0) : "";
         last.tryReset();
-        execute(db, "INSERT INTO audit (time, actor, action, subject, detail, hash) VALUES (?, ?, ?, ?, ?, ?)", row.time,
-                row.actor, row.action, row.subject, row.detail, chain_hash(before, row));
+        execute(db,
+                "INSERT INTO audit (time, actor, action, subject, detail, hash) VALUES (?, ?, ?, ?, ?, ?)",
+                row.time, row.actor, row.action, row.subject, row.detail, chain_hash(before, row));
         return {};
     });
 }
@@ -40,7 +41,8 @@ Result<std::optional<std::int64_t>> broken_audit_row(Connection& db) {
         std::int64_t expected = 1;
         while (s.executeStep()) {
             const AuditRow row = audit_row(s);
-            if (row.id != expected++ || row.hash != chain_hash(before, row)) return std::optional<std::int64_t>(row.id);
+            if (row.id != expected++ || row.hash != chain_hash(before, row))
+                return std::optional<std::int64_t>(row.id);
             before = row.hash;
         }
         return std::optional<std::int64_t>();
@@ -49,7 +51,9 @@ Result<std::optional<std::int64_t>> broken_audit_row(Connection& db) {
 
 Result<std::vector<AuditRow>> list_audit(Connection& db, int limit) {
     return run([&]() -> Result<std::vector<AuditRow>> {
-        auto& s = query(db, "SELECT id, time, actor, action, subject, detail, hash FROM audit ORDER BY id DESC LIMIT ?", limit);
+        auto& s = query(
+            db, "SELECT id, time, actor, action, subject, detail, hash FROM audit ORDER BY id DESC LIMIT ?",
+            limit);
         std::vector<AuditRow> rows;
         while (s.executeStep()) rows.push_back(audit_row(s));
         return rows;

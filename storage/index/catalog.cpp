@@ -20,29 +20,35 @@ std::optional<Owner> owner(SQLite::Statement& row) {
 std::int64_t patient_of(Connection& db, const NewInstance& n) {
     const InstanceHeader& h = n.header;
     const std::string only_study = h.patient_id.empty() ? h.study_uid : "";
-    auto& found = query(db, "SELECT id FROM patients WHERE patient_id = ? AND issuer = ? AND only_study_uid = ?",
-                        h.patient_id, n.issuer, only_study);
+    auto& found =
+        query(db, "SELECT id FROM patients WHERE patient_id = ? AND issuer = ? AND only_study_uid = ?",
+              h.patient_id, n.issuer, only_study);
     if (found.executeStep()) return integer(found, 0);
     execute(db,
-            "INSERT INTO patients (patient_id, issuer, only_study_uid, name, birth_date, sex) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO patients (patient_id, issuer, only_study_uid, name, birth_date, sex) VALUES (?, ?, "
+            "?, ?, ?, ?)",
             h.patient_id, n.issuer, only_study, h.patient_name, h.birth_date, h.sex);
     return db.last_row_id();
 }
 
 Owner study_of(Connection& db, const NewInstance& n) {
     const InstanceHeader& h = n.header;
-    if (auto known = owner(query(db, "SELECT id, patient FROM studies WHERE study_uid = ?", h.study_uid))) return *known;
+    if (auto known = owner(query(db, "SELECT id, patient FROM studies WHERE study_uid = ?", h.study_uid)))
+        return *known;
     const std::int64_t patient = patient_of(db, n);
     execute(db,
-            "INSERT INTO studies (patient, study_uid, accession_number, study_date, description, state, first_received,"
+            "INSERT INTO studies (patient, study_uid, accession_number, study_date, description, state, "
+            "first_received,"
             " last_received) VALUES (?, ?, ?, ?, ?, 'receiving', ?, ?)",
-            patient, h.study_uid, h.accession_number, h.study_date, h.study_description, n.received, n.received);
+            patient, h.study_uid, h.accession_number, h.study_date, h.study_description, n.received,
+            n.received);
     return {db.last_row_id(), patient};
 }
 
 Owner series_of_instance(Connection& db, const NewInstance& n, std::int64_t study) {
     const InstanceHeader& h = n.header;
-    if (auto known = owner(query(db, "SELECT id, study FROM series WHERE series_uid = ?", h.series_uid))) return *known;
+    if (auto known = owner(query(db, "SELECT id, study FROM series WHERE series_uid = ?", h.series_uid)))
+        return *known;
     execute(db,
             "INSERT INTO series (study, series_uid, modality, description, body_part, series_number, own)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -84,12 +90,13 @@ StudyRow study_row(SQLite::Statement& s) {
     return r;
 }
 
-#define SCOPENODE_STUDY_COLUMNS                                                                                   \
-    "SELECT s.id, s.study_uid, p.patient_id, p.issuer, p.name, s.accession_number, s.study_date, s.description,"  \
-    " s.state, s.first_received, s.last_received, s.due, s.completed_by,"                                         \
-    " (SELECT coalesce(max(revision), 0) FROM results r WHERE r.study = s.id),"                                   \
-    " (SELECT count(*) FROM series e WHERE e.study = s.id AND e.own = 0),"                                        \
-    " (SELECT count(*) FROM series e JOIN instances i ON i.series = e.id WHERE e.study = s.id AND e.own = 0"      \
+#define SCOPENODE_STUDY_COLUMNS                                                                              \
+    "SELECT s.id, s.study_uid, p.patient_id, p.issuer, p.name, s.accession_number, s.study_date, "           \
+    "s.description,"                                                                                         \
+    " s.state, s.first_received, s.last_received, s.due, s.completed_by,"                                    \
+    " (SELECT coalesce(max(revision), 0) FROM results r WHERE r.study = s.id),"                              \
+    " (SELECT count(*) FROM series e WHERE e.study = s.id AND e.own = 0),"                                   \
+    " (SELECT count(*) FROM series e JOIN instances i ON i.series = e.id WHERE e.study = s.id AND e.own = 0" \
     " AND i.conflict = 0) FROM studies s JOIN patients p ON p.id = s.patient "
 
 std::optional<StudyRow> one_study(SQLite::Statement& s) {
@@ -122,9 +129,9 @@ InstanceRow instance_row(SQLite::Statement& s) {
     return r;
 }
 
-#define SCOPENODE_INSTANCE_COLUMNS                                                                              \
-    "SELECT i.id, i.series, e.study, i.sop_instance_uid, i.sop_class_uid, i.transfer_syntax_uid, i.path,"       \
-    " i.bytes, i.file_sha256, i.received, i.calling_ae, i.conflict, i.eligible, i.reason_code"                  \
+#define SCOPENODE_INSTANCE_COLUMNS                                                                        \
+    "SELECT i.id, i.series, e.study, i.sop_instance_uid, i.sop_class_uid, i.transfer_syntax_uid, i.path," \
+    " i.bytes, i.file_sha256, i.received, i.calling_ae, i.conflict, i.eligible, i.reason_code"            \
     " FROM instances i JOIN series e ON e.id = i.series "
 
 std::vector<InstanceRow> all_instances(SQLite::Statement& s) {
@@ -142,13 +149,15 @@ Result<Inserted> insert_instance(Connection& db, const NewInstance& n) {
         if (!n.own) note_contradictions(db, n, study, series);
         const InstanceHeader& h = n.header;
         execute(db,
-                "INSERT INTO instances (series, sop_instance_uid, sop_class_uid, transfer_syntax_uid, path, bytes,"
+                "INSERT INTO instances (series, sop_instance_uid, sop_class_uid, transfer_syntax_uid, path, "
+                "bytes,"
                 " file_sha256, received, calling_ae, conflict) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                series.id, h.sop_instance_uid, h.sop_class_uid, h.transfer_syntax_uid, n.path, n.bytes, n.file_sha256,
-                n.received, n.calling_ae, n.conflict);
+                series.id, h.sop_instance_uid, h.sop_class_uid, h.transfer_syntax_uid, n.path, n.bytes,
+                n.file_sha256, n.received, n.calling_ae, n.conflict);
         const Inserted out{db.last_row_id(), series.id, series.parent};
         if (n.own) return out;
-        execute(db, "UPDATE studies SET last_received = ?1 WHERE id = ?2 AND last_received < ?1", n.received, study.id);
+        execute(db, "UPDATE studies SET last_received = ?1 WHERE id = ?2 AND last_received < ?1", n.received,
+                study.id);
         if (!n.conflict)
             execute(db, "INSERT INTO events (kind, study, series, instance) VALUES ('received', ?, ?, ?)",
                     out.study_id, out.series_id, out.instance_id);
@@ -167,8 +176,9 @@ Result<std::optional<InstanceRow>> find_instance(Connection& db, const std::stri
 
 Result<std::vector<InstanceRow>> conflict_copies(Connection& db, const std::string& uid) {
     return run([&]() -> Result<std::vector<InstanceRow>> {
-        return all_instances(
-            query(db, SCOPENODE_INSTANCE_COLUMNS "WHERE i.sop_instance_uid = ? AND i.conflict = 1 ORDER BY i.id", uid));
+        return all_instances(query(
+            db, SCOPENODE_INSTANCE_COLUMNS "WHERE i.sop_instance_uid = ? AND i.conflict = 1 ORDER BY i.id",
+            uid));
     });
 }
 
@@ -204,12 +214,13 @@ Result<std::vector<StudyRow>> list_studies(Connection& db, const StudyFilter& f)
 
 Result<std::vector<SeriesRow>> series_of(Connection& db, std::int64_t study_id) {
     return run([&]() -> Result<std::vector<SeriesRow>> {
-        auto& s = query(db,
-                        "SELECT id, study, series_uid, modality, description, body_part, series_number, judged, eligible,"
-                        " reason_code, reason_text, own,"
-                        " (SELECT count(*) FROM instances i WHERE i.series = series.id AND i.conflict = 0)"
-                        " FROM series WHERE study = ? ORDER BY id",
-                        study_id);
+        auto& s = query(
+            db,
+            "SELECT id, study, series_uid, modality, description, body_part, series_number, judged, eligible,"
+            " reason_code, reason_text, own,"
+            " (SELECT count(*) FROM instances i WHERE i.series = series.id AND i.conflict = 0)"
+            " FROM series WHERE study = ? ORDER BY id",
+            study_id);
         std::vector<SeriesRow> rows;
         while (s.executeStep()) {
             SeriesRow r;
@@ -234,21 +245,22 @@ Result<std::vector<SeriesRow>> series_of(Connection& db, std::int64_t study_id) 
 
 Result<std::vector<InstanceRow>> instances_of(Connection& db, std::int64_t series_id) {
     return run([&]() -> Result<std::vector<InstanceRow>> {
-        return all_instances(
-            query(db, SCOPENODE_INSTANCE_COLUMNS "WHERE i.series = ? AND i.conflict = 0 ORDER BY i.id", series_id));
+        return all_instances(query(
+            db, SCOPENODE_INSTANCE_COLUMNS "WHERE i.series = ? AND i.conflict = 0 ORDER BY i.id", series_id));
     });
 }
 
 Result<std::vector<InstanceRow>> instances_of_study(Connection& db, std::int64_t study_id) {
     return run([&]() -> Result<std::vector<InstanceRow>> {
-        return all_instances(
-            query(db, SCOPENODE_INSTANCE_COLUMNS "WHERE e.study = ? AND i.conflict = 0 ORDER BY i.id", study_id));
+        return all_instances(query(
+            db, SCOPENODE_INSTANCE_COLUMNS "WHERE e.study = ? AND i.conflict = 0 ORDER BY i.id", study_id));
     });
 }
 
 Status judge_series(Connection& db, std::int64_t series_id, const Judgement& j) {
     return run([&]() -> Status {
-        execute(db, "UPDATE series SET judged = 1, eligible = ?, reason_code = ?, reason_text = ? WHERE id = ?",
+        execute(db,
+                "UPDATE series SET judged = 1, eligible = ?, reason_code = ?, reason_text = ? WHERE id = ?",
                 j.eligible, j.reason_code, j.reason_text, series_id);
         for (const Judgement::Slice& slice : j.slices)
             execute(db,
@@ -275,7 +287,8 @@ Status set_study_due(Connection& db, std::int64_t study_id, std::optional<UtcMs>
 
 Result<std::vector<StudyRow>> studies_due(Connection& db, UtcMs now) {
     return run([&]() -> Result<std::vector<StudyRow>> {
-        return all_studies(query(db, SCOPENODE_STUDY_COLUMNS "WHERE s.due IS NOT NULL AND s.due <= ? ORDER BY s.due", now));
+        return all_studies(
+            query(db, SCOPENODE_STUDY_COLUMNS "WHERE s.due IS NOT NULL AND s.due <= ? ORDER BY s.due", now));
     });
 }
 

@@ -22,8 +22,8 @@ namespace scopenode::storage {
 namespace {
 
 constexpr std::size_t kMostBodiesACommit = 64;
-// The log restarts in place after a checkpoint, and its file is laid out beforehand: overwriting is cheaper to sync
-// than growing a file. Pages are of 4 kB.
+// The log restarts in place after a checkpoint, and its file is laid out beforehand: overwriting is cheaper
+// to sync than growing a file. Pages are of 4 kB.
 constexpr int kCheckpointPages = 1000;
 constexpr off_t kLogBytes = 8 << 20;
 
@@ -35,7 +35,8 @@ Error database_error(const SQLite::Exception& e) {
     return {Code::kDatabase, e.what()};
 }
 
-// Zeros are no frames to SQLite, which keeps what stands in the file. Only speed hangs on it, so faults are passed by.
+// Zeros are no frames to SQLite, which keeps what stands in the file. Only speed hangs on it, so faults are
+// passed by.
 void lay_out_log(const std::filesystem::path& database) {
     const std::string log = database.string() + "-wal";
     const int fd = ::open(log.c_str(), O_WRONLY | O_CLOEXEC);
@@ -66,10 +67,11 @@ Status run_guarded(const std::function<Status(Connection&)>& body, Connection& c
 
 struct Connection::State {
     SQLite::Database database;
-    std::map<const char*, SQLite::Statement> statements;   // by address: SQL texts are literals
+    std::map<const char*, SQLite::Statement> statements;  // by address: SQL texts are literals
 
     State(const std::filesystem::path& file, bool read_only)
-        : database(file.string(), read_only ? SQLite::OPEN_READONLY : SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5000) {}
+        : database(file.string(),
+                   read_only ? SQLite::OPEN_READONLY : SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5000) {}
 };
 
 Connection::Connection(const std::filesystem::path& file, bool read_only)
@@ -98,9 +100,15 @@ void Connection::reset_all() {
     for (auto& [sql, statement] : state_->statements) statement.tryReset();
 }
 
-std::int64_t Connection::last_row_id() const { return state_->database.getLastInsertRowid(); }
-int Connection::changes() const { return state_->database.getChanges(); }
-SQLite::Database& Connection::handle() { return state_->database; }
+std::int64_t Connection::last_row_id() const {
+    return state_->database.getLastInsertRowid();
+}
+int Connection::changes() const {
+    return state_->database.getChanges();
+}
+SQLite::Database& Connection::handle() {
+    return state_->database;
+}
 
 struct Index::State {
     struct Write {
@@ -108,7 +116,8 @@ struct Index::State {
         std::function<void(Status)> done;
     };
 
-    State(std::filesystem::path path, const Clock& c, bool ro) : file(std::move(path)), clock(c), read_only(ro) {}
+    State(std::filesystem::path path, const Clock& c, bool ro)
+        : file(std::move(path)), clock(c), read_only(ro) {}
 
     const std::filesystem::path file;
     const Clock& clock;
@@ -122,8 +131,8 @@ struct Index::State {
     std::thread thread;
     std::atomic<std::uint64_t> commits{0}, bodies{0};
 
-    // A checkpoint copies the log into the database beside the commits; the writer then copies the short rest, after
-    // which SQLite begins the log anew.
+    // A checkpoint copies the log into the database beside the commits; the writer then copies the short
+    // rest, after which SQLite begins the log anew.
     std::unique_ptr<Connection> copier;
     std::thread checkpointer;
     std::mutex checkpoint_mutex;
@@ -161,7 +170,8 @@ void Index::State::run() {
         if (batch.empty()) return;
         commit(batch);
         if (nearly_copied.exchange(false))
-            sqlite3_wal_checkpoint_v2(writer->handle().getHandle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+            sqlite3_wal_checkpoint_v2(writer->handle().getHandle(), nullptr, SQLITE_CHECKPOINT_PASSIVE,
+                                      nullptr, nullptr);
     }
 }
 
@@ -172,7 +182,8 @@ void Index::State::run_checkpoints() {
         if (stop_checkpoints) return;
         wanted = false;
         lock.unlock();
-        sqlite3_wal_checkpoint_v2(copier->handle().getHandle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+        sqlite3_wal_checkpoint_v2(copier->handle().getHandle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr,
+                                  nullptr);
         nearly_copied = true;
         lock.lock();
     }
@@ -226,7 +237,8 @@ void Index::State::begin(std::vector<Write>& batch, std::vector<Status>& outcome
         const bool undone = sqlite3_get_autocommit(db.getHandle()) != 0;
         if (undone) {
             // A full disk ends the whole transaction: what stood in it before is lost with it.
-            const Error why = outcome[i] ? Error{Code::kDatabase, "the transaction was undone"} : outcome[i].error();
+            const Error why =
+                outcome[i] ? Error{Code::kDatabase, "the transaction was undone"} : outcome[i].error();
             for (Status& status : outcome) status = fail(why);
             return;
         }
@@ -258,7 +270,8 @@ void Index::State::commit(std::vector<Write>& batch) {
 
 Index::Index(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
-Result<std::unique_ptr<Index>> Index::open(const std::filesystem::path& file, const Clock& clock, bool read_only) {
+Result<std::unique_ptr<Index>> Index::open(const std::filesystem::path& file, const Clock& clock,
+                                           bool read_only) {
     try {
         auto state = std::make_unique<State>(file, clock, read_only);
         if (read_only && !std::filesystem::exists(file))
@@ -280,7 +293,9 @@ Result<std::unique_ptr<Index>> Index::open(const std::filesystem::path& file, co
     }
 }
 
-Index::~Index() { state_->stop(); }
+Index::~Index() {
+    state_->stop();
+}
 
 void Index::write_later(std::function<Status(Connection&)> body, std::function<void(Status)> done) {
     if (state_->read_only) {
@@ -330,8 +345,12 @@ Status Index::read_any(const std::function<Status(Connection&)>& body) {
     }
 }
 
-const Clock& Index::clock() const { return state_->clock; }
-Index::Counters Index::counters() const { return {state_->commits.load(), state_->bodies.load()}; }
+const Clock& Index::clock() const {
+    return state_->clock;
+}
+Index::Counters Index::counters() const {
+    return {state_->commits.load(), state_->bodies.load()};
+}
 
 Status Index::backup(const std::filesystem::path& to) {
     return guard(Code::kDatabase, [&]() -> Status {

@@ -10,9 +10,12 @@
 namespace scopenode::storage {
 namespace {
 
-int version_of(SQLite::Database& database) { return database.execAndGet("PRAGMA user_version").getInt(); }
+int version_of(SQLite::Database& database) {
+    return database.execAndGet("PRAGMA user_version").getInt();
+}
 
-Status check_applied(SQLite::Database& database, int version, std::string_view sql, const std::string& where) {
+Status check_applied(SQLite::Database& database, int version, std::string_view sql,
+                     const std::string& where) {
     SQLite::Statement row(database, "SELECT checksum FROM schema_migrations WHERE version = ?");
     row.bind(1, version);
     if (!row.executeStep() || row.getColumn(0).getString() != sha256_hex(sql))
@@ -38,16 +41,19 @@ void apply(SQLite::Database& database, int version, const EmbeddedFile& file, Ut
 
 }  // namespace
 
-int newest_version() { return static_cast<int>(scopenode_migrations_files().size()); }
+int newest_version() {
+    return static_cast<int>(scopenode_migrations_files().size());
+}
 
 Status check_version(SQLite::Database& database, const std::string& where) {
     const int version = version_of(database);
     if (version > newest_version())
-        return fail(Code::kNewerDatabase, "{} has version {}, this program knows up to {}: use the newer program", where,
-                    version, newest_version());
-    if (version < newest_version())
-        return fail(Code::kDatabase, "{} has version {}, not {}: start the node once to migrate it", where, version,
+        return fail(Code::kNewerDatabase,
+                    "{} has version {}, this program knows up to {}: use the newer program", where, version,
                     newest_version());
+    if (version < newest_version())
+        return fail(Code::kDatabase, "{} has version {}, not {}: start the node once to migrate it", where,
+                    version, newest_version());
     return {};
 }
 

@@ -6,9 +6,10 @@ namespace {
 
 using namespace sql;
 
-#define SCOPENODE_OUTBOX_COLUMNS                                                                                     \
-    "SELECT o.id, o.result, r.study, o.destination, s.study_uid, r.sop_class_uid, r.sop_instance_uid, o.state,"      \
-    " o.attempts, o.next, o.sent, o.last_error FROM outbox o JOIN results r ON r.id = o.result"                      \
+#define SCOPENODE_OUTBOX_COLUMNS                                                                        \
+    "SELECT o.id, o.result, r.study, o.destination, s.study_uid, r.sop_class_uid, r.sop_instance_uid, " \
+    "o.state,"                                                                                          \
+    " o.attempts, o.next, o.sent, o.last_error FROM outbox o JOIN results r ON r.id = o.result"         \
     " JOIN studies s ON s.id = r.study "
 
 std::vector<OutboxRow> all_rows(SQLite::Statement& s) {
@@ -36,23 +37,26 @@ std::vector<OutboxRow> all_rows(SQLite::Statement& s) {
 
 Status add_delivery(Connection& db, std::int64_t result_id, const std::string& destination, UtcMs now) {
     return run([&]() -> Status {
-        execute(db, "INSERT INTO outbox (result, destination, state, next) VALUES (?, ?, 'waiting', ?)", result_id,
-                destination, now);
+        execute(db, "INSERT INTO outbox (result, destination, state, next) VALUES (?, ?, 'waiting', ?)",
+                result_id, destination, now);
         return {};
     });
 }
 
 Result<std::vector<OutboxRow>> deliveries_due(Connection& db, UtcMs now, int limit) {
     return run([&]() -> Result<std::vector<OutboxRow>> {
-        return all_rows(query(db, SCOPENODE_OUTBOX_COLUMNS "WHERE o.state = 'waiting' AND o.next <= ? ORDER BY o.id LIMIT ?",
-                              now, limit));
+        return all_rows(query(
+            db, SCOPENODE_OUTBOX_COLUMNS "WHERE o.state = 'waiting' AND o.next <= ? ORDER BY o.id LIMIT ?",
+            now, limit));
     });
 }
 
 Status delivery_sent(Connection& db, std::int64_t id, UtcMs now) {
     return run([&]() -> Status {
-        execute(db, "UPDATE outbox SET state = 'sent', sent = ?, attempts = attempts + 1, last_error = '' WHERE id = ?", now,
-                id);
+        execute(db,
+                "UPDATE outbox SET state = 'sent', sent = ?, attempts = attempts + 1, last_error = '' WHERE "
+                "id = ?",
+                now, id);
         return {};
     });
 }
@@ -60,7 +64,8 @@ Status delivery_sent(Connection& db, std::int64_t id, UtcMs now) {
 Status delivery_failed(Connection& db, std::int64_t id, const std::string& error, std::optional<UtcMs> next) {
     return run([&]() -> Status {
         execute(db,
-                "UPDATE outbox SET state = CASE WHEN ?1 IS NULL THEN 'refused' ELSE 'waiting' END, next = coalesce(?1, next),"
+                "UPDATE outbox SET state = CASE WHEN ?1 IS NULL THEN 'refused' ELSE 'waiting' END, next = "
+                "coalesce(?1, next),"
                 " attempts = attempts + 1, last_error = ?2 WHERE id = ?3 AND state = 'waiting'",
                 next, error, id);
         return {};
@@ -69,18 +74,23 @@ Status delivery_failed(Connection& db, std::int64_t id, const std::string& error
 
 Status retry_delivery(Connection& db, std::int64_t id, UtcMs now) {
     return run([&]() -> Status {
-        execute(db, "UPDATE outbox SET state = 'waiting', next = ? WHERE id = ? AND state IN ('waiting', 'refused')", now, id);
+        execute(
+            db,
+            "UPDATE outbox SET state = 'waiting', next = ? WHERE id = ? AND state IN ('waiting', 'refused')",
+            now, id);
         if (db.changes() == 1) return {};
         auto& there = query(db, "SELECT state FROM outbox WHERE id = ?", id);
         if (!there.executeStep()) return fail(Code::kNotFound, "no delivery {}", id);
-        return fail(Code::kConflict, "delivery {} is {}: only waiting and refused ones can be tried again", id, text(there, 0));
+        return fail(Code::kConflict, "delivery {} is {}: only waiting and refused ones can be tried again",
+                    id, text(there, 0));
     });
 }
 
 Result<std::vector<OutboxRow>> list_outbox(Connection& db, const std::string& state, int limit) {
     return run([&]() -> Result<std::vector<OutboxRow>> {
-        return all_rows(query(db, SCOPENODE_OUTBOX_COLUMNS "WHERE ?1 = '' OR o.state = ?1 ORDER BY o.id DESC LIMIT ?2", state,
-                              limit));
+        return all_rows(
+            query(db, SCOPENODE_OUTBOX_COLUMNS "WHERE ?1 = '' OR o.state = ?1 ORDER BY o.id DESC LIMIT ?2",
+                  state, limit));
     });
 }
 

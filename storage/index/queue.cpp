@@ -7,8 +7,9 @@ namespace {
 
 using namespace sql;
 
-#define SCOPENODE_JOB_COLUMNS                                                                                        \
-    "SELECT j.id, j.kind, j.study, s.study_uid, j.revision, j.state, j.attempts, j.created, j.next, j.started,"      \
+#define SCOPENODE_JOB_COLUMNS                                                                         \
+    "SELECT j.id, j.kind, j.study, s.study_uid, j.revision, j.state, j.attempts, j.created, j.next, " \
+    "j.started,"                                                                                      \
     " j.ended, j.last_error FROM jobs j JOIN studies s ON s.id = j.study "
 
 JobRow job_row(SQLite::Statement& s) {
@@ -50,9 +51,11 @@ Status changed_one(Connection& db, std::int64_t id, const char* otherwise) {
 
 Result<std::vector<EventRow>> pending_events(Connection& db, int limit) {
     return run([&]() -> Result<std::vector<EventRow>> {
-        auto& s = query(db, "SELECT id, kind, study, series, instance FROM events ORDER BY id LIMIT ?", limit);
+        auto& s =
+            query(db, "SELECT id, kind, study, series, instance FROM events ORDER BY id LIMIT ?", limit);
         std::vector<EventRow> rows;
-        while (s.executeStep()) rows.push_back({integer(s, 0), text(s, 1), integer(s, 2), integer(s, 3), integer(s, 4)});
+        while (s.executeStep())
+            rows.push_back({integer(s, 0), text(s, 1), integer(s, 2), integer(s, 3), integer(s, 4)});
         return rows;
     });
 }
@@ -64,26 +67,32 @@ Status finish_events(Connection& db, const std::vector<std::int64_t>& ids) {
     });
 }
 
-Result<std::int64_t> add_job(Connection& db, const std::string& kind, std::int64_t study_id, int revision, UtcMs now) {
+Result<std::int64_t> add_job(Connection& db, const std::string& kind, std::int64_t study_id, int revision,
+                             UtcMs now) {
     return run([&]() -> Result<std::int64_t> {
         auto& open = query(db,
                            "SELECT id FROM jobs WHERE kind = ? AND study = ? AND revision = ?"
                            " AND state IN ('queued', 'running')",
                            kind, study_id, revision);
         if (open.executeStep()) return integer(open, 0);
-        execute(db, "INSERT INTO jobs (kind, study, revision, state, created, next) VALUES (?, ?, ?, 'queued', ?, ?)", kind,
-                study_id, revision, now, now);
+        execute(
+            db,
+            "INSERT INTO jobs (kind, study, revision, state, created, next) VALUES (?, ?, ?, 'queued', ?, ?)",
+            kind, study_id, revision, now, now);
         return db.last_row_id();
     });
 }
 
 Result<std::optional<JobRow>> claim_job(Connection& db, UtcMs now) {
     return run([&]() -> Result<std::optional<JobRow>> {
-        auto& next = query(db, "SELECT id FROM jobs WHERE state = 'queued' AND next <= ? ORDER BY next, id LIMIT 1", now);
+        auto& next = query(
+            db, "SELECT id FROM jobs WHERE state = 'queued' AND next <= ? ORDER BY next, id LIMIT 1", now);
         if (!next.executeStep()) return std::optional<JobRow>();
         const std::int64_t id = integer(next, 0);
         next.tryReset();
-        execute(db, "UPDATE jobs SET state = 'running', attempts = attempts + 1, started = ? WHERE id = ? AND state = 'queued'",
+        execute(db,
+                "UPDATE jobs SET state = 'running', attempts = attempts + 1, started = ? WHERE id = ? AND "
+                "state = 'queued'",
                 now, id);
         return find_job(db, id);
     });
@@ -96,12 +105,15 @@ Status finish_job(Connection& db, std::int64_t id, UtcMs now) {
     });
 }
 
-Status fail_job(Connection& db, std::int64_t id, const std::string& error, std::optional<UtcMs> next, UtcMs now) {
+Status fail_job(Connection& db, std::int64_t id, const std::string& error, std::optional<UtcMs> next,
+                UtcMs now) {
     return run([&]() -> Status {
         if (next)
-            execute(db, "UPDATE jobs SET state = 'queued', next = ?, last_error = ? WHERE id = ?", *next, error, id);
+            execute(db, "UPDATE jobs SET state = 'queued', next = ?, last_error = ? WHERE id = ?", *next,
+                    error, id);
         else
-            execute(db, "UPDATE jobs SET state = 'failed', ended = ?, last_error = ? WHERE id = ?", now, error, id);
+            execute(db, "UPDATE jobs SET state = 'failed', ended = ?, last_error = ? WHERE id = ?", now,
+                    error, id);
         return {};
     });
 }
@@ -118,7 +130,8 @@ Status retry_job(Connection& db, std::int64_t id, UtcMs now) {
 
 Status cancel_job(Connection& db, std::int64_t id, UtcMs now) {
     return run([&]() -> Status {
-        execute(db, "UPDATE jobs SET state = 'cancelled', ended = ? WHERE id = ? AND state = 'queued'", now, id);
+        execute(db, "UPDATE jobs SET state = 'cancelled', ended = ? WHERE id = ? AND state = 'queued'", now,
+                id);
         return changed_one(db, id, "only queued jobs can be cancelled");
     });
 }
@@ -138,8 +151,9 @@ Result<std::optional<JobRow>> find_job(Connection& db, std::int64_t id) {
 
 Result<std::vector<JobRow>> list_jobs(Connection& db, const std::string& state, int limit) {
     return run([&]() -> Result<std::vector<JobRow>> {
-        return all_jobs(query(db, SCOPENODE_JOB_COLUMNS "WHERE ?1 = '' OR j.state = ?1 ORDER BY j.id DESC LIMIT ?2", state,
-                              limit));
+        return all_jobs(
+            query(db, SCOPENODE_JOB_COLUMNS "WHERE ?1 = '' OR j.state = ?1 ORDER BY j.id DESC LIMIT ?2",
+                  state, limit));
     });
 }
 

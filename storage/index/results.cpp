@@ -43,8 +43,9 @@ ResultRow result_row(SQLite::Statement& s) {
     return r;
 }
 
-#define SCOPENODE_RESULT_COLUMNS                                                                                  \
-    "SELECT id, study, revision, kind, sop_class_uid, sop_instance_uid, series_uid, model_sha256, program_version," \
+#define SCOPENODE_RESULT_COLUMNS                                                                    \
+    "SELECT id, study, revision, kind, sop_class_uid, sop_instance_uid, series_uid, model_sha256, " \
+    "program_version,"                                                                              \
     " settings_revision, summary, eligible_set, created, current FROM results "
 
 }  // namespace
@@ -52,18 +53,21 @@ ResultRow result_row(SQLite::Statement& s) {
 Status put_slice_scores(Connection& db, const std::string& model, const std::vector<SliceScoreRow>& rows) {
     return run([&]() -> Status {
         for (const SliceScoreRow& row : rows)
-            execute(db, "INSERT OR REPLACE INTO slice_scores (instance, model_sha256, scores) VALUES (?, ?, ?)",
+            execute(db,
+                    "INSERT OR REPLACE INTO slice_scores (instance, model_sha256, scores) VALUES (?, ?, ?)",
                     row.instance_id, model, scores_text(row.scores));
         return {};
     });
 }
 
-Result<std::vector<SliceScoreRow>> slice_scores_of(Connection& db, std::int64_t study_id, const std::string& model) {
+Result<std::vector<SliceScoreRow>> slice_scores_of(Connection& db, std::int64_t study_id,
+                                                   const std::string& model) {
     return run([&]() -> Result<std::vector<SliceScoreRow>> {
-        auto& s = query(db,
-                        "SELECT c.instance, c.scores FROM series e JOIN instances i ON i.series = e.id"
-                        " JOIN slice_scores c ON c.instance = i.id AND c.model_sha256 = ?2 WHERE e.study = ?1",
-                        study_id, model);
+        auto& s =
+            query(db,
+                  "SELECT c.instance, c.scores FROM series e JOIN instances i ON i.series = e.id"
+                  " JOIN slice_scores c ON c.instance = i.id AND c.model_sha256 = ?2 WHERE e.study = ?1",
+                  study_id, model);
         std::vector<SliceScoreRow> rows;
         while (s.executeStep()) rows.push_back({integer(s, 0), scores_of(text(s, 1))});
         return rows;
@@ -72,10 +76,11 @@ Result<std::vector<SliceScoreRow>> slice_scores_of(Connection& db, std::int64_t 
 
 Result<std::int64_t> add_result(Connection& db, const ResultRow& r, const std::string& bytes) {
     return run([&]() -> Result<std::int64_t> {
-        auto& there = query(db,
-                            "SELECT 1 FROM results WHERE sop_instance_uid = ?1 OR (study = ?2 AND revision = ?3"
-                            " AND kind = ?4 AND model_sha256 = ?5)",
-                            r.sop_instance_uid, r.study_id, r.revision, r.kind, r.model_sha256);
+        auto& there =
+            query(db,
+                  "SELECT 1 FROM results WHERE sop_instance_uid = ?1 OR (study = ?2 AND revision = ?3"
+                  " AND kind = ?4 AND model_sha256 = ?5)",
+                  r.sop_instance_uid, r.study_id, r.revision, r.kind, r.model_sha256);
         if (there.executeStep())
             return fail(Code::kConflict, "revision {} of the study has its result already", r.revision);
         execute(db,
@@ -83,12 +88,14 @@ Result<std::int64_t> add_result(Connection& db, const ResultRow& r, const std::s
                 " (SELECT id FROM results WHERE study = ? AND kind = ? AND current = 1)",
                 r.study_id, r.kind);
         execute(db, "UPDATE results SET current = 0 WHERE study = ? AND kind = ?", r.study_id, r.kind);
-        auto& insert = query(db,
-                             "INSERT INTO results (study, revision, kind, sop_class_uid, sop_instance_uid, series_uid,"
-                             " model_sha256, program_version, settings_revision, summary, eligible_set, created, current, bytes)"
-                             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)",
-                             r.study_id, r.revision, r.kind, r.sop_class_uid, r.sop_instance_uid, r.series_uid, r.model_sha256,
-                             r.program_version, r.settings_revision, r.summary, r.eligible_set, r.created);
+        auto& insert = query(
+            db,
+            "INSERT INTO results (study, revision, kind, sop_class_uid, sop_instance_uid, series_uid,"
+            " model_sha256, program_version, settings_revision, summary, eligible_set, created, current, "
+            "bytes)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)",
+            r.study_id, r.revision, r.kind, r.sop_class_uid, r.sop_instance_uid, r.series_uid, r.model_sha256,
+            r.program_version, r.settings_revision, r.summary, r.eligible_set, r.created);
         insert.bind(13, bytes.data(), static_cast<int>(bytes.size()));
         insert.exec();
         return db.last_row_id();
@@ -100,8 +107,8 @@ Result<std::optional<std::string>> result_bytes(Connection& db, const std::strin
         auto& s = query(db, "SELECT bytes FROM results WHERE sop_instance_uid = ?", uid);
         if (!s.executeStep()) return std::optional<std::string>();
         const SQLite::Column blob = s.getColumn(0);
-        return std::optional<std::string>(
-            std::in_place, static_cast<const char*>(blob.getBlob()), static_cast<std::size_t>(blob.getBytes()));
+        return std::optional<std::string>(std::in_place, static_cast<const char*>(blob.getBlob()),
+                                          static_cast<std::size_t>(blob.getBytes()));
     });
 }
 
@@ -114,9 +121,11 @@ Result<std::vector<ResultRow>> results_of(Connection& db, std::int64_t study_id)
     });
 }
 
-Result<std::optional<ResultRow>> current_result(Connection& db, std::int64_t study_id, const std::string& kind) {
+Result<std::optional<ResultRow>> current_result(Connection& db, std::int64_t study_id,
+                                                const std::string& kind) {
     return run([&]() -> Result<std::optional<ResultRow>> {
-        auto& s = query(db, SCOPENODE_RESULT_COLUMNS "WHERE study = ? AND kind = ? AND current = 1", study_id, kind);
+        auto& s = query(db, SCOPENODE_RESULT_COLUMNS "WHERE study = ? AND kind = ? AND current = 1", study_id,
+                        kind);
         if (!s.executeStep()) return std::optional<ResultRow>();
         return std::optional<ResultRow>(result_row(s));
     });
@@ -125,8 +134,9 @@ Result<std::optional<ResultRow>> current_result(Connection& db, std::int64_t stu
 Status add_model(Connection& db, const ModelRow& m) {
     return run([&]() -> Status {
         execute(db,
-                "INSERT OR IGNORE INTO models (id, sha256, name, path, registered, champion) VALUES (?, ?, ?, ?, ?, 0)", m.id,
-                m.sha256, m.name, m.path, m.registered);
+                "INSERT OR IGNORE INTO models (id, sha256, name, path, registered, champion) VALUES (?, ?, "
+                "?, ?, ?, 0)",
+                m.id, m.sha256, m.name, m.path, m.registered);
         if (m.champion) return set_champion(db, m.id);
         return {};
     });
@@ -141,10 +151,12 @@ Status set_champion(Connection& db, const std::string& id) {
 
 Result<std::vector<ModelRow>> list_models(Connection& db) {
     return run([&]() -> Result<std::vector<ModelRow>> {
-        auto& s = query(db, "SELECT id, sha256, name, path, registered, champion FROM models ORDER BY registered, id");
+        auto& s = query(
+            db, "SELECT id, sha256, name, path, registered, champion FROM models ORDER BY registered, id");
         std::vector<ModelRow> rows;
         while (s.executeStep())
-            rows.push_back({text(s, 0), text(s, 1), text(s, 2), text(s, 3), integer(s, 4), integer(s, 5) != 0});
+            rows.push_back(
+                {text(s, 0), text(s, 1), text(s, 2), text(s, 3), integer(s, 4), integer(s, 5) != 0});
         return rows;
     });
 }

@@ -10,13 +10,27 @@
 namespace scopenode::storage::sql {
 
 /// A prepared statement with its values bound in order. Text is copied.
-inline void bind_one(SQLite::Statement& s, int i, const std::string& v) { s.bind(i, v); }
-inline void bind_one(SQLite::Statement& s, int i, const char* v) { s.bind(i, v); }
-inline void bind_one(SQLite::Statement& s, int i, double v) { s.bind(i, v); }
-inline void bind_one(SQLite::Statement& s, int i, bool v) { s.bind(i, v ? 1 : 0); }
-inline void bind_one(SQLite::Statement& s, int i, int v) { s.bind(i, v); }
-inline void bind_one(SQLite::Statement& s, int i, std::int64_t v) { s.bind(i, v); }
-inline void bind_one(SQLite::Statement& s, int i, std::uint64_t v) { s.bind(i, static_cast<std::int64_t>(v)); }
+inline void bind_one(SQLite::Statement& s, int i, const std::string& v) {
+    s.bind(i, v);
+}
+inline void bind_one(SQLite::Statement& s, int i, const char* v) {
+    s.bind(i, v);
+}
+inline void bind_one(SQLite::Statement& s, int i, double v) {
+    s.bind(i, v);
+}
+inline void bind_one(SQLite::Statement& s, int i, bool v) {
+    s.bind(i, v ? 1 : 0);
+}
+inline void bind_one(SQLite::Statement& s, int i, int v) {
+    s.bind(i, v);
+}
+inline void bind_one(SQLite::Statement& s, int i, std::int64_t v) {
+    s.bind(i, v);
+}
+inline void bind_one(SQLite::Statement& s, int i, std::uint64_t v) {
+    s.bind(i, static_cast<std::int64_t>(v));
+}
 template <class T>
 void bind_one(SQLite::Statement& s, int i, const std::optional<T>& v) {
     if (v)
@@ -39,8 +53,12 @@ void execute(Connection& db, const char* sql, const Values&... values) {
     statement.tryReset();
 }
 
-inline std::string text(SQLite::Statement& s, int column) { return s.getColumn(column).getString(); }
-inline std::int64_t integer(SQLite::Statement& s, int column) { return s.getColumn(column).getInt64(); }
+inline std::string text(SQLite::Statement& s, int column) {
+    return s.getColumn(column).getString();
+}
+inline std::int64_t integer(SQLite::Statement& s, int column) {
+    return s.getColumn(column).getInt64();
+}
 inline std::optional<std::int64_t> maybe(SQLite::Statement& s, int column) {
     if (s.getColumn(column).isNull()) return std::nullopt;
     return s.getColumn(column).getInt64();

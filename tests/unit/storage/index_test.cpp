@@ -1,0 +1,229 @@
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <future>
+#include <set>
+#include <thread>
+
+#include "storage/index/audit.h"
+#include "storage/index/queue.h"
+#include "storage/index/results.h"
+#include "tests/unit/storage/node.h"
+
+namespace scopenode::storage {
+namespace {
+
+using test::Ct;
+using test::Node;
+
+TEST_CASE("a fresh index has its version and opens again") {
+    const TemporaryFolder folder;
+    const SystemClock clock;
+    const auto file = folder.path() / "index.sqlite";
+    CHECK(Index::open(file, clock, true).error().code == Code::kNotFound);
+    REQUIRE(Index::open(file, clock));
+    REQUIRE(Index::open(file, clock));
+    const auto reader = Index::open(file, clock, true);
+    REQUIRE(reader);
+    CHECK_FALSE((*reader)->write([](Connection&) -> Status { return {}; }));
+    SQLite::Database raw(file.string());
+    CHECK(raw.execAndGet("SELECT count(*) FROM schema_migrations").getInt() ==
+          raw.execAndGet("PRAGMA user_version").getInt());
+}
+
+TEST_CASE("an index of a newer program is refused and both versions are named") {
+    const TemporaryFolder folder;
+    const SystemClock clock;
+    const auto file = folder.path() / "index.sqlite";
+    REQUIRE(Index::open(file, clock));
+    SQLite::Database(file.string(), SQLite::OPEN_READWRITE).exec("PRAGMA user_version = 99");
+    for (const bool read_only : {false, true}) {
+        const auto opened = Index::open(file, clock, read_only);
+        REQUIRE_FALSE(opened);
+        CHECK(opened.error().code == Code::kNewerDatabase);
+        CHECK(opened.error().message.find("99") != std::string::npos);
+        CHECK(opened.error().message.find("up to 1") != std::string::npos);
+    }
+}
+
+TEST_CASE("a file that is no database is refused and stays as it was") {
+    const TemporaryFolder folder;
+    const SystemClock clock;
+    const auto file = folder.path() / "index.sqlite";
+    const std::string garbage(5000, 'x');
+    REQUIRE(write_file(real_files(), file, garbage));
+    const auto opened = Index::open(file, clock);
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().code == Code::kDatabase);
+    CHECK(opened.error().message.find("not a database") != std::string::npos);
+    CHECK(read_file(file) == garbage);
+}
+
+TEST_CASE("an edited migration is refused") {
+    const TemporaryFolder folder;
+    const SystemClock clock;
+    const auto file = folder.path() / "index.sqlite";
+    REQUIRE(Index::open(file, clock));
+    SQLite::Database(file.string(), SQLite::OPEN_READWRITE)
+        .exec("UPDATE schema_migrations SET checksum = 'x'");
+    CHECK(Index::open(file, clock).error().code == Code::kDatabase);
+}
+
+TEST_CASE("bodies that wait together share a commit and only the failed one is undone") {
+    Node node;
+    const auto before = node.index->counters();
+    std::promise<void> gate;
+    std::vector<std::future<Status>> answers;
+    const auto later = [&](std::function<Status(Connection&)> body) {
+        auto done = std::make_shared<std::promise<Status>>();
+        answers.push_back(done->get_future());
+        node.index->write_later(std::move(body), [done](Status s) { done->set_value(std::move(s)); });
+    };
+    later([opened = gate.get_future().share()](Connection&) -> Status {
+        opened.wait();
+        return {};
+    });
+    for (int i = 0; i < 16; ++i)
+        later([i](Connection& db) -> Status {
+            QuarantineRow row;
+            row.path = std::to_string(i);
+            SCOPENODE_TRY(add_quarantine(db, row));
+            if (i == 7) return fail(Code::kInvalidArgument, "seven");
+            return {};
+        });
+    gate.set_value();
+    int failed = 0;
+    for (auto& answer : answers) failed += answer.get() ? 0 : 1;
+    CHECK(failed == 1);
+    CHECK(node.count("SELECT count(*) FROM quarantine") == 15);
+    CHECK(node.count("SELECT count(*) FROM quarantine WHERE path = '7'") == 0);
+    // The first body may have been alone in its commit; the sixteen behind it waited for it together.
+    CHECK(node.index->counters().commits - before.commits <= 2);
+    CHECK(node.index->counters().bodies - before.bodies == 17);
+}
+
+TEST_CASE("eight threads claim forty jobs and none twice") {
+    Node node;
+    REQUIRE(node.store(Ct{}));
+    REQUIRE(node.index->write([](Connection& db) -> Status {
+        for (int revision = 1; revision <= 40; ++revision)
+            SCOPENODE_TRY(add_job(db, "study", 1, revision, 5));
+        return {};
+    }));
+    std::mutex mutex;
+    std::multiset<std::int64_t> claimed;
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 8; ++t)
+        threads.emplace_back([&] {
+            for (bool more = true; more;) {
+                more = false;
+                (void)node.index->write([&](Connection& db) -> Status {
+                    SCOPENODE_ASSIGN(const auto job, claim_job(db, 10));
+                    if (!job) return {};
+                    more = true;
+                    std::lock_guard lock(mutex);
+                    claimed.insert(job->id);
+                    return {};
+                });
+            }
+        });
+    for (auto& thread : threads) thread.join();
+    CHECK(claimed.size() == 40);
+    CHECK(std::set<std::int64_t>(claimed.begin(), claimed.end()).size() == 40);
+}
+
+TEST_CASE("a job is tried again later and survives the process that ran it") {
+    Node node;
+    REQUIRE(node.store(Ct{}));
+    REQUIRE(node.index->write([](Connection& db) -> Status {
+        SCOPENODE_ASSIGN(const auto id, add_job(db, "study", 1, 1, 100));
+        CHECK(*add_job(db, "study", 1, 1, 100) == id);
+        CHECK_FALSE(claim_job(db, 99)->has_value());
+        CHECK((*claim_job(db, 100))->attempts == 1);
+        CHECK(cancel_job(db, id, 100).error().code == Code::kConflict);
+        SCOPENODE_TRY(fail_job(db, id, "disk", 500, 110));
+        CHECK_FALSE(claim_job(db, 499)->has_value());
+        CHECK((*claim_job(db, 500))->last_error == "disk");
+        CHECK(*requeue_running_jobs(db) == 1);
+        CHECK((*claim_job(db, 500))->attempts == 3);
+        SCOPENODE_TRY(fail_job(db, id, "for good", std::nullopt, 600));
+        CHECK((*find_job(db, id))->state == "failed");
+        SCOPENODE_TRY(retry_job(db, id, 700));
+        CHECK(retry_job(db, id, 700).error().code == Code::kConflict);
+        CHECK(retry_job(db, 999, 700).error().code == Code::kNotFound);
+        return {};
+    }));
+}
+
+TEST_CASE("a result supersedes the one before and its waiting deliveries") {
+    Node node;
+    REQUIRE(node.store(Ct{}));
+    REQUIRE(node.index->write([](Connection& db) -> Status {
+        ResultRow first;
+        first.study_id = 1;
+        first.revision = 1;
+        first.kind = "sr";
+        first.sop_instance_uid = "2.25.71";
+        SCOPENODE_ASSIGN(const auto one, add_result(db, first, std::string("a\0b", 3)));
+        CHECK(add_result(db, first, "again").error().code == Code::kConflict);
+        SCOPENODE_TRY(add_delivery(db, one, "pacs", 10));
+        ResultRow second = first;
+        second.revision = 2;
+        second.sop_instance_uid = "2.25.72";
+        SCOPENODE_ASSIGN(const auto two, add_result(db, second, "c"));
+        SCOPENODE_TRY(add_delivery(db, two, "pacs", 10));
+        CHECK((*current_result(db, 1, "sr"))->revision == 2);
+        CHECK(**result_bytes(db, "2.25.71") == std::string("a\0b", 3));
+        const auto due = deliveries_due(db, 10, 10);
+        REQUIRE(due->size() == 1);
+        CHECK(due->front().sop_instance_uid == "2.25.72");
+        SCOPENODE_TRY(delivery_failed(db, due->front().id, "down", 90));
+        CHECK(deliveries_due(db, 89, 10)->empty());
+        SCOPENODE_TRY(delivery_sent(db, due->front().id, 95));
+        CHECK(retry_delivery(db, due->front().id, 96).error().code == Code::kConflict);
+        return {};
+    }));
+}
+
+TEST_CASE("scores of a slice come back to the bit") {
+    Node node;
+    REQUIRE(node.store(Ct{}));
+    const SliceScoreRow row{1, {0.1, 1.0 / 3, 1e-300, 0, 1, 0.12345678901234567}};
+    REQUIRE(node.index->write([&](Connection& db) { return put_slice_scores(db, "m", {row}); }));
+    const auto back = node.index->read([](Connection& db) { return slice_scores_of(db, 1, "m"); });
+    REQUIRE(back->size() == 1);
+    CHECK(back->front().scores == row.scores);
+}
+
+TEST_CASE("the audit takes no change and a change behind its back is found") {
+    Node node;
+    REQUIRE(node.index->write([](Connection& db) -> Status {
+        for (int i = 0; i < 5; ++i)
+            SCOPENODE_TRY(add_audit(db, {0, i, "me", "did", "it", std::to_string(i), ""}));
+        return {};
+    }));
+    const auto broken = [&] {
+        return *node.index->read([](Connection& db) { return broken_audit_row(db); });
+    };
+    CHECK_FALSE(broken());
+    SQLite::Database raw((node.folder.path() / "index.sqlite").string(), SQLite::OPEN_READWRITE, 5000);
+    CHECK_THROWS_AS(raw.exec("UPDATE audit SET detail = 'x' WHERE id = 3"), SQLite::Exception);
+    CHECK_THROWS_AS(raw.exec("DELETE FROM audit WHERE id = 5"), SQLite::Exception);
+    CHECK_FALSE(broken());
+    raw.exec("DROP TRIGGER audit_keeps");
+    raw.exec("UPDATE audit SET detail = 'x' WHERE id = 3");
+    CHECK(broken() == 3);
+}
+
+TEST_CASE("a backup taken in use holds what was committed") {
+    Node node;
+    REQUIRE(node.store(Ct{}));
+    const auto to = node.folder.path() / "copy.sqlite";
+    REQUIRE(node.index->backup(to));
+    CHECK(node.index->backup(to).error().code == Code::kConflict);
+    const auto copy = Index::open(to, node.clock, true);
+    REQUIRE(copy);
+    CHECK((*copy)->read([](Connection& db) { return totals(db); })->instances == 1);
+}
+
+}  // namespace
+}  // namespace scopenode::storage
