@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/core/ids.h"
+#include "storage/dicom/parse.h"
 
 namespace scopenode::storage {
 
@@ -14,15 +15,16 @@ Result<std::string> content_digest(const std::filesystem::path& path) {
     return guard(Code::kCannotUnderstand, [&]() -> Result<std::string> {
         const std::string where = path.filename().string();
         DcmFileFormat file;
-        const OFCondition read = file.loadFile(path.c_str());
-        if (read.bad()) return fail(Code::kCannotUnderstand, "{}: not readable as DICOM: {}", where, read.text());
+        SCOPENODE_TRY(parse_file(file, path, ReadUpTo::kEnd));
         DcmDataset& d = *file.getDataset();
         // What cannot be decoded here is compared in its own syntax: never equal to another one by mistake.
-        E_TransferSyntax syntax = EXS_LittleEndianExplicit;
-        if (d.chooseRepresentation(syntax, nullptr).bad() || !d.canWriteXfer(syntax)) syntax = d.getOriginalXfer();
+        // Implicit: the VR of a private element is lost where a sender used implicit VR, its value is not.
+        E_TransferSyntax syntax = EXS_LittleEndianImplicit;
+        if (d.chooseRepresentation(syntax, nullptr).bad() || !d.canWriteXfer(syntax))
+            syntax = d.getOriginalXfer();
         (void)d.findAndDeleteElement(DCM_DataSetTrailingPadding);
         Sha256 hash;
-        hash.update(syntax == EXS_LittleEndianExplicit ? "" : DcmXfer(syntax).getXferID());
+        hash.update(syntax == EXS_LittleEndianImplicit ? "" : DcmXfer(syntax).getXferID());
         std::vector<char> buffer(1 << 18);
         DcmOutputBufferStream out(buffer.data(), static_cast<offile_off_t>(buffer.size()));
         DcmWriteCache cache;
@@ -36,7 +38,8 @@ Result<std::string> content_digest(const std::filesystem::path& path) {
             hash.update({static_cast<const char*>(bytes), static_cast<std::size_t>(length)});
         } while (written == EC_StreamNotifyClient);
         d.transferEnd();
-        if (written.bad()) return fail(Code::kCannotUnderstand, "{}: cannot be compared: {}", where, written.text());
+        if (written.bad())
+            return fail(Code::kCannotUnderstand, "{}: cannot be compared: {}", where, written.text());
         return hash.hex();
     });
 }

@@ -6,7 +6,7 @@
 
 namespace scopenode::storage {
 
-/// SHA-256 of an instance's data set in Explicit VR Little Endian, pixels decoded, without group lengths and
+/// SHA-256 of an instance's data set in Implicit VR Little Endian, pixels decoded, without group lengths and
 /// padding elements (FFFC,FFFC): equal for one object in different lossless transfer syntaxes. Hex.
 Result<std::string> content_digest(const std::filesystem::path& file);
 

@@ -1,26 +1,35 @@
 #include "storage/dicom/header.h"
-#include "storage/dicom/poor_header.h"
 
-#include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmdata/dcrledrg.h>
+#include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
 #include <dcmtk/dcmjpls/djdecode.h>
 
 #include <cmath>
 
+#include "base/core/ids.h"
 #include "storage/dicom/charset.h"
+#include "storage/dicom/parse.h"
+#include "storage/dicom/poor_header.h"
 
 namespace scopenode::storage {
 namespace {
 
-// Pixel data is the last thing a header needs; long values stay on disk.
-constexpr Uint32 kLongestValue = 4096;
+// No sane text is longer. A longer one is cut; its digest keeps it different from others with the same start.
+constexpr std::size_t kLongestText = 1024;
 
 std::string trimmed(std::string text) {
     const auto end = text.find_last_not_of(std::string(" \0", 2));
     text.erase(end == std::string::npos ? 0 : end + 1);
     const auto begin = text.find_first_not_of(' ');
     return begin == std::string::npos ? "" : text.substr(begin);
+}
+
+std::string cut(const std::string& text) {
+    if (text.size() <= kLongestText) return text;
+    std::size_t end = kLongestText;
+    while ((static_cast<unsigned char>(text[end]) >> 6) == 2) --end;
+    return text.substr(0, end) + "... #" + sha256_hex(text).substr(0, 16);
 }
 
 /// Reads text elements in the character set of the data set.
@@ -31,7 +40,7 @@ struct Texts {
     std::string operator()(const DcmTagKey& tag) const {
         OFString value;
         if (item.findAndGetOFStringArray(tag, value).bad()) return "";
-        return trimmed(to_utf8(value.c_str(), charset));
+        return cut(trimmed(to_utf8(value.c_str(), charset)));
     }
 };
 
@@ -130,9 +139,11 @@ Status check_pixel_length(DcmItem& d, const InstanceHeader& h, const std::string
     if (d.findAndGetElement(DCM_PixelData, pixels).bad() || pixels == nullptr) return {};
     if (DcmXfer(h.transfer_syntax_uid.c_str()).isEncapsulated()) return {};
     const auto samples = static_cast<double>(integer_of(d, DCM_SamplesPerPixel, 1));
-    const double expected = samples * h.rows * h.columns * std::max(h.frames, 1) * integer_of(d, DCM_BitsAllocated, 16) / 8;
+    const double expected =
+        samples * h.rows * h.columns * std::max(h.frames, 1) * integer_of(d, DCM_BitsAllocated, 16) / 8;
     if (static_cast<double>(pixels->getLengthField()) < expected)
-        return fail(Code::kCannotUnderstand, "{}: {} bytes of pixel data, not {:.0f}", where, pixels->getLengthField(), expected);
+        return fail(Code::kCannotUnderstand, "{}: {} bytes of pixel data, not {:.0f}", where,
+                    pixels->getLengthField(), expected);
     return {};
 }
 
@@ -145,8 +156,10 @@ Result<InstanceHeader> header_of(DcmFileFormat& file, const std::string& where, 
     read_patient_and_study(text, h);
     read_series(text, h);
     read_instance(text, h);
-    for (const auto& [value, name] : {std::pair{&h.sop_class_uid, "SOP Class UID"}, {&h.sop_instance_uid, "SOP Instance UID"},
-                                      {&h.study_uid, "Study Instance UID"}, {&h.series_uid, "Series Instance UID"}})
+    for (const auto& [value, name] : {std::pair{&h.sop_class_uid, "SOP Class UID"},
+                                      {&h.sop_instance_uid, "SOP Instance UID"},
+                                      {&h.study_uid, "Study Instance UID"},
+                                      {&h.series_uid, "Series Instance UID"}})
         if (uids_needed && value->empty()) return fail(Code::kCannotUnderstand, "{}: no {}", where, name);
     SCOPENODE_TRY(check_pixel_length(dataset, h, where));
     return h;
@@ -155,30 +168,34 @@ Result<InstanceHeader> header_of(DcmFileFormat& file, const std::string& where, 
 Result<InstanceHeader> read(const std::filesystem::path& path, bool uids_needed) {
     return guard(Code::kCannotUnderstand, [&]() -> Result<InstanceHeader> {
         DcmFileFormat file;
-        const OFCondition loaded = file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, kLongestValue,
-                                                       ERM_autoDetect, DcmTagKey(0x7fe0, 0x0011));
-        if (loaded.bad())
-            return fail(Code::kCannotUnderstand, "{}: not readable as DICOM: {}", path.filename().string(), loaded.text());
+        SCOPENODE_TRY(parse_file(file, path, ReadUpTo::kPixelData));
         return header_of(file, path.filename().string(), uids_needed);
     });
 }
 
 }  // namespace
 
-Result<InstanceHeader> read_header(const std::filesystem::path& path) { return read(path, true); }
-Result<InstanceHeader> read_poor_header(const std::filesystem::path& path) { return read(path, false); }
+Result<InstanceHeader> read_header(const std::filesystem::path& path) {
+    return read(path, true);
+}
+Result<InstanceHeader> read_poor_header(const std::filesystem::path& path) {
+    return read(path, false);
+}
 
 std::optional<double> normal_position_mm(const InstanceHeader& header) {
     if (!header.orientation || !header.position_mm) return std::nullopt;
     const auto& o = *header.orientation;
     const auto& p = *header.position_mm;
-    const double nx = o[1] * o[5] - o[2] * o[4], ny = o[2] * o[3] - o[0] * o[5], nz = o[0] * o[4] - o[1] * o[3];
+    const double nx = o[1] * o[5] - o[2] * o[4], ny = o[2] * o[3] - o[0] * o[5],
+                 nz = o[0] * o[4] - o[1] * o[3];
     const double length = std::sqrt(nx * nx + ny * ny + nz * nz);
     if (length < 1e-6) return std::nullopt;
     return (nx * p[0] + ny * p[1] + nz * p[2]) / length;
 }
 
-bool dictionary_is_loaded() { return dcmDataDict.isDictionaryLoaded(); }
+bool dictionary_is_loaded() {
+    return dcmDataDict.isDictionaryLoaded();
+}
 
 Codecs::Codecs() {
     DJDecoderRegistration::registerCodecs();

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <optional>
 
+#include "storage/dicom/parse.h"
+
 namespace scopenode::storage {
 namespace {
 
@@ -51,11 +53,13 @@ double decimal_or(DcmItem& d, const DcmTagKey& tag, double otherwise) {
 
 Result<Storage> storage_of(DcmItem& d, const std::string& where) {
     Storage s;
-    const Uint16 allocated = number_or(d, DCM_BitsAllocated, 16), samples = number_or(d, DCM_SamplesPerPixel, 1);
+    const Uint16 allocated = number_or(d, DCM_BitsAllocated, 16),
+                 samples = number_or(d, DCM_SamplesPerPixel, 1);
     const Uint16 bits = number_or(d, DCM_BitsStored, allocated), high = number_or(d, DCM_HighBit, bits - 1);
     const Uint16 representation = number_or(d, DCM_PixelRepresentation, 0);
     if (samples != 1) return fail(Code::kUnsupported, "{}: {} samples a pixel, not a CT", where, samples);
-    if ((allocated != 16 && allocated != 8) || bits < 1 || bits > allocated || high >= allocated || high + 1 < bits)
+    if ((allocated != 16 && allocated != 8) || bits < 1 || bits > allocated || high >= allocated ||
+        high + 1 < bits)
         return fail(Code::kUnsupported, "{}: {} bits of {} stored at bit {}", where, bits, allocated, high);
     s.bits = bits;
     s.high_bit = high;
@@ -86,23 +90,33 @@ void fill(HuImage& image, const Storage& s, const auto* words) {
 
 Result<HuImage> decode(DcmDataset& d, const std::string& where) {
     const DcmXfer from(d.getOriginalXfer());
-    if (d.chooseRepresentation(EXS_LittleEndianExplicit, nullptr).bad() || !d.canWriteXfer(EXS_LittleEndianExplicit))
-        return fail(Code::kUnsupported, "{}: cannot decode {}", where, from.getXferName());
     const Uint16 rows = number_or(d, DCM_Rows, 0), columns = number_or(d, DCM_Columns, 0);
-    const Uint16 allocated = number_or(d, DCM_BitsAllocated, 16);
+    Sint32 frames = 1;
+    if (d.findAndGetSint32(DCM_NumberOfFrames, frames).bad()) frames = 1;
+    // Before anything is decoded: a few bytes can ask for gigabytes.
     const long count = static_cast<long>(rows) * columns;
-    if (count <= 0 || count > kMostPixels) return fail(Code::kCannotUnderstand, "{}: {} x {} pixels", where, columns, rows);
+    if (count <= 0 || count > kMostPixels)
+        return fail(Code::kCannotUnderstand, "{}: {} x {} pixels", where, columns, rows);
+    if (frames > 1) return fail(Code::kUnsupported, "{}: {} frames, not one", where, frames);
+    SCOPENODE_TRY(storage_of(d, where));
+    if (d.chooseRepresentation(EXS_LittleEndianExplicit, nullptr).bad() ||
+        !d.canWriteXfer(EXS_LittleEndianExplicit))
+        return fail(Code::kUnsupported, "{}: cannot decode {}", where, from.getXferName());
+    // A decoder may have changed how the words are stored.
     SCOPENODE_ASSIGN(const Storage s, storage_of(d, where));
+    const Uint16 allocated = number_or(d, DCM_BitsAllocated, 16);
     HuImage image{columns, rows, std::vector<float>(static_cast<std::size_t>(count))};
     unsigned long there = 0;
     if (allocated == 16) {
         const Uint16* words = nullptr;
-        if (d.findAndGetUint16Array(DCM_PixelData, words, &there).bad() || words == nullptr || there < image.hu.size())
+        if (d.findAndGetUint16Array(DCM_PixelData, words, &there).bad() || words == nullptr ||
+            there < image.hu.size())
             return fail(Code::kCannotUnderstand, "{}: pixel data missing or too short", where);
         fill(image, s, words);
     } else {
         const Uint8* bytes = nullptr;
-        if (d.findAndGetUint8Array(DCM_PixelData, bytes, &there).bad() || bytes == nullptr || there < image.hu.size())
+        if (d.findAndGetUint8Array(DCM_PixelData, bytes, &there).bad() || bytes == nullptr ||
+            there < image.hu.size())
             return fail(Code::kCannotUnderstand, "{}: pixel data missing or too short", where);
         fill(image, s, bytes);
     }
@@ -115,8 +129,7 @@ Result<HuImage> read_hu(const std::filesystem::path& path) {
     return guard(Code::kCannotUnderstand, [&]() -> Result<HuImage> {
         const std::string where = path.filename().string();
         DcmFileFormat file;
-        const OFCondition read = file.loadFile(path.c_str());
-        if (read.bad()) return fail(Code::kCannotUnderstand, "{}: not readable as DICOM: {}", where, read.text());
+        SCOPENODE_TRY(parse_file(file, path, ReadUpTo::kEnd));
         return decode(*file.getDataset(), where);
     });
 }
