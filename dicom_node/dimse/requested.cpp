@@ -136,7 +136,8 @@ Result<T_ASC_PresentationContextID> RequestedAssociation::context_for(const std:
         ASC_findAcceptedPresentationContext(association_->params, id, &context);
         const E_TransferSyntax accepted = DcmXfer(context.acceptedTransferSyntax).getXfer();
         if (DcmXfer(accepted).isEncapsulated()) continue;
-        if (own.isEncapsulated() && data_set.chooseRepresentation(accepted, nullptr).bad())
+        if (own.isEncapsulated() &&
+            (data_set.chooseRepresentation(accepted, nullptr).bad() || !data_set.canWriteXfer(accepted)))
             return fail(Code::kUnsupported, "cannot decode {}, and {} takes only uncompressed objects",
                         own.getXferName(), peer_text(peer_));
         return id;
