@@ -78,7 +78,9 @@ void add_train_command(CLI::App& app, int& exit_code) {
         ->check(CLI::Range(0.0, 0.9))
         ->capture_default_str();
     run->add_option("--seed", t.seed, "Of weights, order and augmentation")->capture_default_str();
-    run->add_option("--threads", t.threads, "CPU threads, 0: one per core")->check(CLI::Range(0, 1024));
+    run->add_option("--threads", t.threads,
+                    "CPU threads of LibTorch, 0: one, which is the fastest for small models")
+        ->check(CLI::Range(0, 1024));
     run->add_option("--device", t.device, "auto, cpu or cuda:N")->capture_default_str();
     run->add_option("--name", t.name, "Name of the model in reports");
     run->add_option("--data-licence", t.data_licence, "Licence of the training data");

@@ -1,0 +1,258 @@
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cmath>
+#include <csignal>
+#include <cstdlib>
+#include <stdexcept>
+
+#include "base/core/files.h"
+#include "ml/model.h"
+#include "ml/torch/trainer_fit.h"
+#include "ml/trainer.h"
+
+#include <doctest/doctest.h>
+
+extern char** environ;
+
+using namespace scopenode;
+using namespace scopenode::ml;
+
+namespace {
+
+constexpr const char* kChildOut = "SCOPENODE_TRAIN_CHILD_OUT";
+constexpr const char* kChildPipe = "SCOPENODE_TRAIN_CHILD_PIPE";
+
+Preset tiny_preset() {
+    Preset preset;
+    preset.name = "tiny";
+    preset.input_size = 64;
+    preset.windows = {{40, 80}, {80, 200}, {40, 380}};
+    preset.backbones = {{"resnet152v2", 0.03, 0.05}};
+    preset.global_channels = 16;
+    preset.token_width = 4;
+    preset.blocks = 1;
+    preset.heads = 2;
+    preset.head_dim = 4;
+    preset.mlp_width = 16;
+    return preset;
+}
+
+/// Grey discs; every second patient has a bright square, called `any` and `subdural`. Epidural is never
+/// known.
+class Discs final : public TrainingSet {
+  public:
+    std::size_t size() const override { return 96; }
+    std::string description() const override { return "96 discs"; }
+    Result<LabelledSlice> load(std::size_t index) const override {
+        const std::size_t patient = index / 2;
+        const bool positive = patient % 2 == 1;
+        LabelledSlice slice;
+        slice.study = slice.patient = "patient " + std::to_string(patient);
+        slice.z_mm = static_cast<double>(index % 2) * 5;
+        slice.labels = {positive, std::nullopt, false, false, false, positive};
+        slice.image = {80, 80, std::vector<float>(80 * 80, -1000)};
+        const int left = 25 + static_cast<int>(patient * 7 % 14),
+                  top = 25 + static_cast<int>(patient * 5 % 14);
+        for (int y = 0; y < 80; ++y)
+            for (int x = 0; x < 80; ++x) {
+                float& hu = slice.image.hu[static_cast<std::size_t>(y * 80 + x)];
+                if ((x - 40) * (x - 40) + (y - 40) * (y - 40) < 35 * 35) hu = 30;
+                if (positive && x >= left && x < left + 18 && y >= top && y < top + 18) hu = 75;
+            }
+        return slice;
+    }
+};
+
+TrainOptions options_for(const std::filesystem::path& out, int epochs) {
+    TrainOptions options;
+    options.preset = tiny_preset();
+    options.out = out;
+    options.epochs = epochs;
+    options.batch = 8;
+    options.learning_rate = 5e-3;
+    options.threads = 1;
+    options.validation_share = 0.3;
+    options.device = "cpu";
+    options.name = "Tiny";
+    options.data_licence = "none";
+    return options;
+}
+
+std::string weights_of(const std::filesystem::path& folder) {
+    const auto files = read_model_folder(folder);
+    REQUIRE(files);
+    return files->weights;
+}
+
+void unbroken(const std::filesystem::path& out) {
+    REQUIRE(train(options_for(out, 3), Discs(), nullptr));
+}
+
+}  // namespace
+
+TEST_CASE("a separable toy set is learnt and the model folder is complete") {
+    const TemporaryFolder folder;
+    std::vector<EpochReport> reports;
+    auto options = options_for(folder.path() / "m", 14);
+    options.demonstration = true;
+    REQUIRE(train(options, Discs(), [&](const EpochReport& r) { reports.push_back(r); }));
+    REQUIRE(reports.size() == 14);
+    CHECK(reports.back().train_loss < 0.5 * reports.front().train_loss);
+    CHECK(reports.back().validation_auroc[0] > 0.95);
+    CHECK(reports.back().validation_auroc[5] > 0.95);
+    CHECK(std::isnan(reports.back().validation_auroc[1]));
+
+    const auto files = read_model_folder(options.out);
+    REQUIRE(files);
+    const auto manifest = parse_manifest(files->manifest_json);
+    REQUIRE(manifest);
+    CHECK(manifest->name == "Tiny");
+    CHECK(manifest->demonstration);
+    CHECK(manifest->data_snapshot == "96 discs");
+    CHECK(manifest->calibration.method == "platt");
+    CHECK(manifest->calibration.scale[1] == 1);
+    CHECK(files->metrics_json.find("validation_auroc") != std::string::npos);
+    CHECK(files->card.find("never for patients") != std::string::npos);
+    CHECK(!std::filesystem::exists(options.out / "checkpoint.bin"));
+    CHECK(!std::filesystem::exists(options.out / "slices.cache"));
+
+    const auto model = Model::load(*files, {"cpu", 1, 4});
+    REQUIRE(model);
+    const Discs discs;
+    const std::vector<HuImage> images{discs.load(0)->image, discs.load(2)->image};
+    const auto scores = (*model)->infer(images);
+    REQUIRE(scores);
+    CHECK((*scores)[1][0] > (*scores)[0][0] + 0.2F);
+}
+
+TEST_CASE("a training run to be killed by another test" * doctest::skip()) {
+    const char* out = std::getenv(kChildOut);
+    const char* pipe = std::getenv(kChildPipe);
+    if (!out || !pipe) return;
+    const int fd = std::atoi(pipe);
+    (void)train(options_for(out, 3), Discs(), [fd](const EpochReport& report) {
+        const char byte = 'e';
+        // After the first epoch it waits to be killed.
+        if (::write(fd, &byte, 1) == 1 && report.epoch == 1) ::pause();
+    });
+}
+
+TEST_CASE("a killed run that is resumed ends with the weights of an unbroken one") {
+    const TemporaryFolder folder;
+    const auto broken = folder.path() / "broken", whole = folder.path() / "whole";
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe(ends.data()) == 0);
+    REQUIRE(::setenv(kChildOut, broken.c_str(), 1) == 0);
+    REQUIRE(::setenv(kChildPipe, std::to_string(ends[1]).c_str(), 1) == 0);
+    std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
+    std::string only = "-tc=a training run to be killed by another test", all = "--no-skip";
+    std::array<char*, 4> argv{program.data(), only.data(), all.data(), nullptr};
+    pid_t child = 0;
+    REQUIRE(::posix_spawn(&child, program.c_str(), nullptr, nullptr, argv.data(), environ) == 0);
+    ::close(ends[1]);
+    char byte = 0;
+    const bool heard = ::read(ends[0], &byte, 1) == 1;
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ::close(ends[0]);
+    REQUIRE(heard);
+    REQUIRE(std::filesystem::exists(broken / "checkpoint.bin"));
+
+    SUBCASE("resumed") {
+        auto options = options_for(broken, 3);
+        options.resume = true;
+        std::vector<int> epochs;
+        REQUIRE(train(options, Discs(), [&](const EpochReport& r) { epochs.push_back(r.epoch); }));
+        CHECK(epochs == std::vector<int>{2, 3});
+        unbroken(whole);
+        CHECK(weights_of(broken) == weights_of(whole));
+    }
+    SUBCASE("another run's checkpoint is refused") {
+        auto options = options_for(broken, 3);
+        options.resume = true;
+        options.learning_rate = 1e-3;
+        const auto refused = train(options, Discs(), nullptr);
+        REQUIRE(!refused);
+        CHECK(refused.error().code == Code::kConflict);
+    }
+    SUBCASE("a damaged checkpoint is refused") {
+        const auto bytes = read_file(broken / "checkpoint.bin");
+        REQUIRE(bytes);
+        REQUIRE(write_file(real_files(), broken / "checkpoint.bin", bytes->substr(0, bytes->size() / 2)));
+        auto options = options_for(broken, 3);
+        options.resume = true;
+        const auto refused = train(options, Discs(), nullptr);
+        REQUIRE(!refused);
+        CHECK(refused.error().code == Code::kDamagedModel);
+    }
+}
+
+TEST_CASE("fine-tuning starts from weights that fit and names its parent") {
+    const TemporaryFolder folder;
+    const auto first = folder.path() / "first";
+    REQUIRE(train(options_for(first, 1), Discs(), nullptr));
+    const auto files = read_model_folder(first);
+    REQUIRE(files);
+
+    auto options = options_for(folder.path() / "second", 1);
+    options.from = *files;
+    REQUIRE(train(options, Discs(), nullptr));
+    const auto second = read_model_folder(options.out);
+    REQUIRE(second);
+    CHECK(parse_manifest(second->manifest_json)->parent == files->id());
+    CHECK(second->weights != files->weights);
+
+    auto wrong = options_for(folder.path() / "third", 1);
+    wrong.from = *files;
+    wrong.preset.mlp_width = 24;
+    const auto refused = train(wrong, Discs(), nullptr);
+    REQUIRE(!refused);
+    CHECK(refused.error().code == Code::kDamagedModel);
+    CHECK(!std::filesystem::exists(wrong.out / "model.json"));
+}
+
+TEST_CASE("an error of the training set ends the run with its words") {
+    class Broken final : public TrainingSet {
+      public:
+        std::size_t size() const override { return 4; }
+        std::string description() const override { return "broken"; }
+        Result<LabelledSlice> load(std::size_t) const override { return fail(Code::kIo, "the disk is gone"); }
+    };
+    const TemporaryFolder folder;
+    const auto refused = train(options_for(folder.path() / "m", 1), Broken(), nullptr);
+    REQUIRE(!refused);
+    CHECK(refused.error().message == "the disk is gone");
+}
+
+TEST_CASE("Platt turns shrunken scores back and thresholds part the classes") {
+    std::vector<ScoredStudy> studies;
+    for (int i = 0; i < 200; ++i) {
+        ScoredStudy study;
+        const bool positive = i % 4 == 0;
+        study.truth.fill(positive);
+        study.truth[2] = std::nullopt;
+        // Far too low for everybody, but in the right order apart from some overlap.
+        study.scores.fill(positive ? 0.02F + 0.0005F * static_cast<float>(i)
+                                   : 0.001F + 0.00015F * static_cast<float>(i));
+        studies.push_back(study);
+    }
+    CHECK(study_auroc(studies)[0] > 0.95);
+    CHECK(std::isnan(study_auroc(studies)[2]));
+    Manifest manifest;
+    manifest.calibration = fit_platt(studies, "a test");
+    CHECK(manifest.calibration.scale[2] == 1);
+    manifest.thresholds = fit_thresholds(studies, manifest);
+    CHECK(manifest.thresholds[2] == 0.5);
+    double mean = 0, right = 0;
+    for (const auto& study : studies) {
+        const float p = calibrate(manifest, study.scores)[0];
+        mean += p / 200;
+        right += (p >= manifest.thresholds[0]) == *study.truth[0] ? 1 : 0;
+    }
+    CHECK(mean == doctest::Approx(0.25).epsilon(0.1));
+    CHECK(right / 200 > 0.9);
+}

@@ -1,0 +1,143 @@
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/core/files.h"
+#include "storage/dicom/header.h"
+#include "workflows/phantoms.h"
+#include "workflows/training/evaluate.h"
+
+#include <doctest/doctest.h>
+
+using namespace scopenode;
+using namespace scopenode::workflows;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+fs::path phantom_folder(const TemporaryFolder& folder, int studies) {
+    PhantomFolderOptions options;
+    options.out = folder.path() / "set";
+    options.studies = studies;
+    options.phantom.slices = 8;
+    options.phantom.size = 64;
+    options.phantom.positive_rate = 0.6;
+    REQUIRE(write_phantoms(options, nullptr));
+    return options.out;
+}
+
+void write_text(const fs::path& file, const std::string& text) {
+    std::ofstream(file) << text;
+}
+
+/// Knows the truth of every slice and says it for some findings, the contrary or nothing for others.
+class Oracle final : public ml::Model {
+  public:
+    explicit Oracle(const FolderDataset& data) : data_(data) {}
+    const ml::Manifest& manifest() const override { return manifest_; }
+    const std::string& id() const override { return id_; }
+    const std::string& manifest_sha256() const override { return id_; }
+    std::string device() const override { return "cpu"; }
+    Result<std::vector<ml::Scores>> infer(std::span<const HuImage> slices) const override {
+        std::vector<ml::Scores> out;
+        for (std::size_t i = 0; i < slices.size(); ++i) {
+            const auto& labels = data_.slices().at(next_++).labels;
+            ml::Scores scores{};
+            for (std::size_t k = 0; k < ml::kLabelCount; ++k) scores[k] = labels[k].value() ? 0.9F : 0.1F;
+            scores[5] = 0.3F;
+            out.push_back(scores);
+        }
+        return out;
+    }
+
+  private:
+    const FolderDataset& data_;
+    ml::Manifest manifest_;
+    std::string id_ = "0123456789ab";
+    mutable std::size_t next_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a phantom folder is a training set in the order of its stacks") {
+    const TemporaryFolder folder;
+    const auto path = phantom_folder(folder, 3);
+    const auto set = FolderDataset::open(path);
+    REQUIRE(set);
+    REQUIRE((*set)->size() == 24);
+    CHECK((*set)->description().find("24 labelled slices of 3 studies") == 0);
+    std::set<std::string> patients;
+    for (std::size_t i = 0; i < 24; ++i) {
+        const auto slice = (*set)->load(i);
+        REQUIRE(slice);
+        CHECK(slice->image.width == 64);
+        CHECK(slice->labels[0].has_value());
+        patients.insert(slice->patient);
+        if (i % 8 != 0) {
+            const auto before = (*set)->load(i - 1);
+            CHECK(before->study == slice->study);
+            CHECK(before->z_mm < slice->z_mm);
+        }
+    }
+    CHECK(patients.size() == 3);
+}
+
+TEST_CASE("labels by file name, unknown labels and files without a label") {
+    const TemporaryFolder folder;
+    const auto path = phantom_folder(folder, 1);
+    fs::rename(path / "0001" / "0002.dcm", path / "0001" / "ID_1b5ac170c.dcm");
+    write_text(path / "0001" / "notes.dcm", "no DICOM");
+    write_text(path / "labels.csv", "ID,Label\r\nID_1b5ac170c_epidural,0\r\nID_1b5ac170c_any,1\r\n");
+    const auto set = FolderDataset::open(path);
+    REQUIRE(set);
+    REQUIRE((*set)->size() == 1);
+    const auto& labels = (*set)->slices()[0].labels;
+    CHECK(labels[0] == true);
+    CHECK(labels[1] == false);
+    for (std::size_t k = 2; k < ml::kLabelCount; ++k) CHECK(!labels[k].has_value());
+}
+
+TEST_CASE("faulty label files are refused with their line") {
+    const TemporaryFolder folder;
+    const auto csv = folder.path() / "labels.csv";
+    for (const char* line : {"a_any", "a_any,2", "a_something,1", "_any,1", "any,0", "a_any,"}) {
+        CAPTURE(line);
+        write_text(csv, std::string("ID,Label\nb_any,1\n") + line + "\n");
+        const auto refused = read_kaggle_labels(csv);
+        REQUIRE(!refused);
+        CHECK(refused.error().message.find("line 3") != std::string::npos);
+    }
+    write_text(csv, "ID,Label\nb_any,1\nb_any,0\n");
+    CHECK(read_kaggle_labels(csv).error().message.find("two labels") != std::string::npos);
+    CHECK(FolderDataset::open(folder.path()).error().code == Code::kInvalidArgument);
+    CHECK(FolderDataset::open(folder.path() / "none").error().code == Code::kNotFound);
+    write_text(csv, "ID,Label\nb_any,1\n");
+    CHECK(FolderDataset::open(folder.path()).error().code == Code::kNotFound);
+}
+
+TEST_CASE("evaluation counts studies and gives a perfect model an area of one") {
+    const TemporaryFolder folder;
+    const auto set = FolderDataset::open(phantom_folder(folder, 12));
+    REQUIRE(set);
+    const Oracle oracle(**set);
+    const auto e = evaluate(oracle, **set);
+    REQUIRE(e);
+    CHECK(e->studies == 12);
+    CHECK(e->slices == 96);
+    REQUIRE(e->positives[0] > 2);
+    REQUIRE(e->positives[0] < 12);
+    CHECK(e->auroc[0] == 1.0);
+    CHECK(e->sensitivity[0] == 1.0);
+    CHECK(e->specificity[0] == 1.0);
+    CHECK(e->highest_hu_auroc[0] <= 1.0);
+    REQUIRE(e->positives[5] > 0);
+    CHECK(e->auroc[5] == 0.5);
+    CHECK(e->sensitivity[5] == 0.0);
+
+    const auto json = nlohmann::json::parse(evaluation_json(*e));
+    CHECK(json["study_auroc"]["any"] == 1.0);
+    CHECK(json["positive_studies"]["any"] == e->positives[0]);
+    CHECK(json["baselines"]["dense_volume"].contains("any"));
+    CHECK(evaluation_table(*e).find("| any | ") != std::string::npos);
+}
