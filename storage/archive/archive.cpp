@@ -1,7 +1,6 @@
 #include "storage/archive/archive.h"
 
 #include <atomic>
-#include <chrono>
 #include <future>
 #include <thread>
 
@@ -37,13 +36,15 @@ Result<bool> same_content(const fs::path& a, const fs::path& b) {
 
 struct Archive::State {
     State(fs::path n, Index& i, FileSystem& f, std::uint64_t keep)
-        : node(std::move(n)), index(i), files(f), keep_free(keep), opened(fs::file_time_type::clock::now()) {}
+        : node(std::move(n)), index(i), files(f), keep_free(keep) {}
 
     const fs::path node;
     Index& index;
     FileSystem& files;
     const std::uint64_t keep_free;
-    const fs::file_time_type opened;
+    // The end of the names that this process gives: its objects are told from those of earlier ones without a
+    // clock.
+    const std::string run = random_hex().substr(0, 8);
     std::atomic<bool> closing{false};
     std::thread sweeper;
 
@@ -52,6 +53,7 @@ struct Archive::State {
                     const StoreContext& context) const;
     Result<bool> insert_if_new(const NewInstance& instance);
     Result<StoreOutcome> compare_and_keep(StagedObject::State& staged, NewInstance instance);
+    bool holds(const InstanceRow& row, const StagedObject::State& staged) const;
     Status quarantine(StagedObject::State& staged, const Error& error, const StoreContext& context);
 };
 
@@ -87,7 +89,7 @@ Result<StagedObject::State> Archive::State::create() {
     if (free < keep_free)
         return fail(Code::kOutOfResources, "{} MB free on the disk of the archive, {} MB are kept",
                     free >> 20, keep_free >> 20);
-    const std::string name = random_hex();
+    const std::string name = random_hex().substr(0, 24) + run;
     StagedObject::State staged;
     staged.files = &files;
     staged.path = fs::path("objects") / name.substr(0, 2) / (name + ".dcm");
@@ -133,39 +135,47 @@ Result<bool> Archive::State::insert_if_new(const NewInstance& instance) {
 // A known UID: kept once when the content is the same, beside the first when it is not.
 Result<StoreOutcome> Archive::State::compare_and_keep(StagedObject::State& staged, NewInstance instance) {
     const std::string& uid = instance.header.sop_instance_uid;
-    std::vector<InstanceRow> known;
-    std::int64_t study = 0;
-    SCOPENODE_TRY(index.read([&](Connection& db) -> Status {
-        SCOPENODE_ASSIGN(known, conflict_copies(db, uid));
+    const auto known_contents = [&](Connection& db) -> Result<std::vector<InstanceRow>> {
+        SCOPENODE_ASSIGN(std::vector<InstanceRow> rows, conflict_copies(db, uid));
         SCOPENODE_ASSIGN(const auto first, find_instance(db, uid));
         if (!first) return fail(Code::kDatabase, "instance {} is gone", uid);
-        study = first->study_id;
-        known.insert(known.begin(), *first);
-        return {};
-    }));
-    for (const InstanceRow& row : known) {
-        bool same = row.file_sha256 == staged.sha256;
-        if (!same) {
-            const auto compared = same_content(node / row.path, staged.absolute);
-            same = compared && *compared;
-        }
-        if (!same) continue;
-        SCOPENODE_TRY(index.write([&](Connection& db) {
-            return add_remark(
-                db, study,
-                {instance.received, "duplicate", uid, "came again with the same content: kept once"});
-        }));
-        return StoreOutcome::kDuplicate;
-    }
+        rows.insert(rows.begin(), *first);
+        return rows;
+    };
     instance.conflict = true;
-    SCOPENODE_TRY(index.write([&](Connection& db) -> Status {
-        SCOPENODE_TRY(insert_instance(db, instance));
-        return add_remark(db, study,
-                          {instance.received, "conflict", uid,
-                           "came again with other content: both are kept, the first is used"});
-    }));
-    staged.keep();
-    return StoreOutcome::kConflict;
+    // Again when another thread has added a content meanwhile, which may be ours.
+    for (std::size_t compared = 0;;) {
+        SCOPENODE_ASSIGN(const std::vector<InstanceRow> known, index.read(known_contents));
+        const std::int64_t study = known.front().study_id;
+        for (; compared < known.size(); ++compared) {
+            if (!holds(known[compared], staged)) continue;
+            SCOPENODE_TRY(index.write([&](Connection& db) {
+                return add_remark(
+                    db, study,
+                    {instance.received, "duplicate", uid, "came again with the same content: kept once"});
+            }));
+            return StoreOutcome::kDuplicate;
+        }
+        bool kept = false;
+        SCOPENODE_TRY(index.write([&](Connection& db) -> Status {
+            SCOPENODE_ASSIGN(const auto now_known, known_contents(db));
+            if (now_known.size() > compared) return {};
+            SCOPENODE_TRY(insert_instance(db, instance));
+            kept = true;
+            return add_remark(db, study,
+                              {instance.received, "conflict", uid,
+                               "came again with other content: both are kept, the first is used"});
+        }));
+        if (!kept) continue;
+        staged.keep();
+        return StoreOutcome::kConflict;
+    }
+}
+
+bool Archive::State::holds(const InstanceRow& row, const StagedObject::State& staged) const {
+    if (row.file_sha256 == staged.sha256) return true;
+    const auto same = same_content(node / row.path, staged.absolute);
+    return same && *same;
 }
 
 // An object of which no copy could be kept is not answered for good: the sender shall keep it.
@@ -231,8 +241,8 @@ Index& Archive::index() {
 const std::atomic<bool>& Archive::closing() const {
     return state_->closing;
 }
-fs::file_time_type Archive::opened() const {
-    return state_->opened;
+const std::string& Archive::run() const {
+    return state_->run;
 }
 FileSystem& Archive::files() {
     return state_->files;

@@ -68,7 +68,7 @@ class Archive {
 
     /// Every row against its file: existence, size, sha256. Problems in words, one a line.
     Result<std::vector<std::string>> verify();
-    /// Removes object files without a row; how many.
+    /// Removes object files without a row that an earlier process left; how many.
     Result<int> sweep();
 
     Index& index();
@@ -77,7 +77,7 @@ class Archive {
     struct State;
     explicit Archive(std::unique_ptr<State> state);
     const std::atomic<bool>& closing() const;
-    std::filesystem::file_time_type opened() const;
+    const std::string& run() const;
     FileSystem& files();
     std::unique_ptr<State> state_;
 };

@@ -50,13 +50,11 @@ Result<std::vector<std::string>> Archive::verify() {
 
 Result<int> Archive::sweep() {
     return guard(Code::kIo, [&]() -> Result<int> {
-        // What this process receives is younger than its opening; a second's margin covers coarse file times.
-        const auto oldest_kept = opened() - std::chrono::seconds(1);
         std::vector<fs::path> old_files;
         for (const auto& entry : fs::recursive_directory_iterator(absolute("objects"))) {
             if (closing()) return 0;
             std::error_code ec;
-            if (entry.is_regular_file(ec) && entry.last_write_time(ec) < oldest_kept)
+            if (entry.is_regular_file(ec) && !entry.path().stem().string().ends_with(run()))
                 old_files.push_back(entry.path());
         }
         if (old_files.empty()) return 0;

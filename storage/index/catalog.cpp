@@ -57,16 +57,25 @@ Owner series_of_instance(Connection& db, const NewInstance& n, std::int64_t stud
 }
 
 // The first owner of a UID stays; what contradicts it is written down for a person.
-void note_contradictions(Connection& db, const NewInstance& n, const Owner& study, const Owner& series) {
+Status note_contradictions(Connection& db, const NewInstance& n, const Owner& study, const Owner& series) {
     const InstanceHeader& h = n.header;
+    const auto remark = [&](std::int64_t about, const char* sentence) {
+        return add_remark(db, about, {n.received, "identity", h.sop_instance_uid, sentence});
+    };
     auto& patient = query(db, "SELECT patient_id, issuer FROM patients WHERE id = ?", study.parent);
     patient.executeStep();
-    const bool other_patient = text(patient, 0) != h.patient_id || text(patient, 1) != n.issuer;
-    const auto remark = [&](const std::string& sentence) {
-        (void)add_remark(db, study.id, {n.received, "identity", h.sop_instance_uid, sentence});
-    };
-    if (other_patient) remark("came with another patient ID or issuer than the study's first object");
-    if (series.parent != study.id) remark("its series UID belongs to another study");
+    if (text(patient, 0) != h.patient_id || text(patient, 1) != n.issuer)
+        SCOPENODE_TRY(
+            remark(study.id, "came with another patient ID or issuer than the study's first object"));
+    if (series.parent == study.id) return {};
+    SCOPENODE_TRY(remark(study.id, "its series UID belongs to another study, which has got it"));
+    SCOPENODE_TRY(remark(series.parent, "came under another study UID than the first object of its series"));
+    // Nothing would ever end the wait of a study that has nothing.
+    execute(db,
+            "UPDATE studies SET state = 'not_eligible' WHERE id = ?1 AND state = 'receiving'"
+            " AND NOT EXISTS (SELECT 1 FROM series WHERE study = ?1)",
+            study.id);
+    return {};
 }
 
 StudyRow study_row(SQLite::Statement& s) {
@@ -146,7 +155,7 @@ Result<Inserted> insert_instance(Connection& db, const NewInstance& n) {
     return run([&]() -> Result<Inserted> {
         const Owner study = study_of(db, n);
         const Owner series = series_of_instance(db, n, study.id);
-        if (!n.own) note_contradictions(db, n, study, series);
+        if (!n.own) SCOPENODE_TRY(note_contradictions(db, n, study, series));
         const InstanceHeader& h = n.header;
         execute(db,
                 "INSERT INTO instances (series, sop_instance_uid, sop_class_uid, transfer_syntax_uid, path, "

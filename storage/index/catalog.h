@@ -62,7 +62,7 @@ struct Inserted {
 /// Adds the instance and whatever of patient, study and series is new, touches the study's last_received and, for
 /// foreign instances, appends the event "received". An empty patient ID makes one patient per study. A study or
 /// series UID that is known under another patient or study keeps its first owner; the instance is recorded with a
-/// row in `conflicts`.
+/// remark "identity".
 Result<Inserted> insert_instance(Connection& db, const NewInstance& instance);
 
 /// The instance stored first under this UID (conflict copies are not returned).
