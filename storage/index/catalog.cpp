@@ -166,7 +166,7 @@ Result<Inserted> insert_instance(Connection& db, const NewInstance& n) {
         const Inserted out{db.last_row_id(), series.id, series.parent};
         if (n.own) return out;
         execute(db, "UPDATE studies SET last_received = ?1 WHERE id = ?2 AND last_received < ?1", n.received,
-                study.id);
+                out.study_id);
         if (!n.conflict)
             execute(db, "INSERT INTO events (kind, study, series, instance) VALUES ('received', ?, ?, ?)",
                     out.study_id, out.series_id, out.instance_id);

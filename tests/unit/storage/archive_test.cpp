@@ -57,7 +57,7 @@ class FullDisk final : public FileSystem {
     };
 };
 
-TEST_CASE("an object is stored with its rows and its event, and verifies") {
+TEST_CASE("an object is stored with its rows and its event and verifies") {
     Node node;
     CHECK(node.store(Ct{}) == StoreOutcome::kStored);
     const auto row = node.index->read([](Connection& db) { return find_instance(db, "2.25.3"); });
@@ -220,7 +220,7 @@ TEST_CASE("what cannot be taken goes to quarantine with its reason") {
     CHECK(node.count("SELECT count(*) FROM instances") == 0);
 }
 
-TEST_CASE("a full disk keeps nothing and says so, whatever ran into it") {
+TEST_CASE("a full disk keeps nothing and says so whatever ran into it") {
     FullDisk disk;
     Node node(disk);
     using At = FullDisk::At;

@@ -150,7 +150,7 @@ TEST_CASE("hostile and odd files are answered") {
     }
 }
 
-TEST_CASE("a digest tells content, not encoding") {
+TEST_CASE("a digest tells content and not encoding") {
     const TemporaryFolder folder;
     test::Ct ct;
     const auto put = [&](const char* name, const std::string& bytes) {
