@@ -13,7 +13,7 @@ namespace scopenode::ml {
 
 struct ModelOptions {
     std::string device = "auto";  ///< auto, cpu, cuda:N; auto takes a GPU where there is one
-    int threads = 0;              ///< LibTorch's CPU threads for the process; 0: as many as cores
+    int threads = 0;              ///< LibTorch's CPU threads for the process; 0: as many as cores; narrow presets: one
     int batch = 8;                ///< slices a forward pass
 };
 

@@ -74,7 +74,7 @@ TEST_CASE("sha256 of known texts in one piece and in many") {
     CHECK(pieces.hex() == sha256_hex("abc"));
 }
 
-TEST_CASE("UIDs are legal and unique, and a text has always the same") {
+TEST_CASE("UIDs are legal and unique - and a text has always the same") {
     std::set<std::string> seen;
     for (int i = 0; i < 1000; ++i) {
         const std::string uid = random_uid();
@@ -165,7 +165,7 @@ TEST_CASE("a full queue refuses and a closed one is drained") {
     CHECK_FALSE(queue.pop_for(std::chrono::milliseconds(1)));
 }
 
-TEST_CASE("a worker goes on while there is work, when it is woken, and after an exception") {
+TEST_CASE("a worker goes on while there is work - when it is woken - and after an exception") {
     BoundedQueue<int> turns(100);
     std::atomic<int> left{3};
     Worker worker("test", std::chrono::hours(1), [&] {

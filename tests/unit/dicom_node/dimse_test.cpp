@@ -171,7 +171,7 @@ Result<std::unique_ptr<RequestedAssociation>> associate(const Scp& scp) {
 
 }  // namespace
 
-TEST_CASE("storescu and echoscu: stored byte by byte and answered; another called AE is rejected") {
+TEST_CASE("storescu and echoscu: stored byte by byte and answered - another called AE is rejected") {
     const Scp scp;
     const auto slice = scp.folder.path() / "in" / "slice.dcm";
     test::write_bytes(slice, slice_bytes(0));
@@ -217,7 +217,7 @@ TEST_CASE("over the cap: transient local limit which is a passing error for our 
     CHECK(test::run({"echoscu", "-aec", "SCOPENODE", "127.0.0.1", scp.port()}).rc == 0);
 }
 
-TEST_CASE("two associations at once; other UIDs than the command's give A900 and the association goes on") {
+TEST_CASE("two associations at once - other UIDs than the command's give A900 and the association goes on") {
     const Scp scp;
     const auto path = scp.folder.path() / "in" / "slice.dcm";
     test::write_bytes(path, slice_bytes(0));

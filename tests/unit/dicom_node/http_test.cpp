@@ -48,7 +48,7 @@ bool has(const std::string& text, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE("HTTP: answers; HEAD without body; a connection is used again; errors are problem+json") {
+TEST_CASE("HTTP: answers - HEAD without body - a connection is used again - errors are problem+json") {
     const auto http = server();
     const int port = http->port();
     const auto hello = talk(port, request("GET /hello?x=1"));
@@ -72,7 +72,7 @@ TEST_CASE("HTTP: answers; HEAD without body; a connection is used again; errors 
     CHECK(!has(thrown, "secret"));
 }
 
-TEST_CASE("HTTP: limits on header and body; what is no HTTP") {
+TEST_CASE("HTTP: limits on header and body - what is no HTTP") {
     const auto http = server();
     CHECK(has(talk(http->port(), request("GET /hello", "X: " + std::string(9000, 'a') + "\r\n")), " 431 "));
     CHECK(has(talk(http->port(), request("POST /hello", "Content-Length: 1000000\r\n")), " 413 "));

@@ -76,7 +76,7 @@ TEST_CASE("the same seed gives the same bytes whatever the number of threads") {
     CHECK(write_phantoms(one, nullptr).error().code == Code::kConflict);
 }
 
-TEST_CASE("labels, studies and files tell the same story") {
+TEST_CASE("labels - studies and files tell the same story") {
     const TemporaryFolder folder;
     const auto options = options_for(folder.path() / "set", 6);
     REQUIRE(write_phantoms(options, nullptr));

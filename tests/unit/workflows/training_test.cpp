@@ -83,7 +83,7 @@ TEST_CASE("a phantom folder is a training set in the order of its stacks") {
     CHECK(patients.size() == 3);
 }
 
-TEST_CASE("labels by file name, unknown labels and files without a label") {
+TEST_CASE("labels by file name - unknown labels and files without a label") {
     const TemporaryFolder folder;
     const auto path = phantom_folder(folder, 1);
     fs::rename(path / "0001" / "0002.dcm", path / "0001" / "ID_1b5ac170c.dcm");
