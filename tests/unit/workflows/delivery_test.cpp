@@ -1,3 +1,9 @@
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <set>
+#include <vector>
+
 #include "tests/unit/workflows/loop_fixture.h"
 
 using namespace scopenode;
