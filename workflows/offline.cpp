@@ -219,7 +219,7 @@ Status infer_offline(const OfflineOptions& options, const Clock& clock) {
     SCOPENODE_ASSIGN(const auto files, all_files(options.inputs));
     const auto objects = read_objects(files);
     if (objects.empty())
-        return fail(Code::kInvalidArgument, "none of the {} file{} given can be read as DICOM", files.size(),
+        return fail(Code::kCannotUnderstand, "none of the {} file{} given can be read as DICOM", files.size(),
                     files.size() == 1 ? "" : "s");
     const auto studies = group(objects, options.minimum_slices);
     std::vector<Selection> selections;

@@ -61,7 +61,7 @@ TEST_CASE("Offline nothing readable is an error and mixed patients are not repor
     Offline offline;
     const fs::path in = offline.folder.path() / "in";
     test::write_bytes(in / "notes.txt", "no DICOM at all, only words");
-    CHECK(offline.run({in}).error().code == Code::kInvalidArgument);
+    CHECK(offline.run({in}).error().code == Code::kCannotUnderstand);
     CHECK(offline.run({in / "absent"}).error().code == Code::kNotFound);
     SmallStudy study;
     for (int i = 0; i < 10; ++i) {
