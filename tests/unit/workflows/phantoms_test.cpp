@@ -88,7 +88,6 @@ TEST_CASE("labels - studies and files tell the same story") {
     CHECK(lines[0] == "ID,Label");
 
     std::map<std::string, std::string> findings;  // of a study, from its slices
-    std::set<std::uintmax_t> sizes;
     std::set<std::string> patients;
     for (const auto& entry : fs::recursive_directory_iterator(options.out)) {
         if (entry.path().extension() != ".dcm") continue;
