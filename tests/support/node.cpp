@@ -103,13 +103,15 @@ json Node::ask(std::vector<std::string> words) const {
 }
 
 std::string Node::state_of(const std::string& study_uid) const {
-    for (const auto& study : ask({"studies", "list"}).at("studies"))
+    const json list = ask({"studies", "list"});
+    for (const auto& study : list.at("studies"))
         if (study.at("study_uid") == study_uid) return study.at("state");
     return "";
 }
 
 int Node::revision_of(const std::string& study_uid) const {
-    for (const auto& study : ask({"studies", "list"}).at("studies"))
+    const json list = ask({"studies", "list"});
+    for (const auto& study : list.at("studies"))
         if (study.at("study_uid") == study_uid) return study.at("revision");
     return -1;
 }
