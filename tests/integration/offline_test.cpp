@@ -87,32 +87,22 @@ TEST_CASE("what is not DICOM gets one line from infer") {
 }
 
 TEST_CASE("every command has help and wrong usage is 2 with one line") {
+    // Every start loads LibTorch: one of each kind.
     const std::vector<std::vector<std::string>> commands = {{},
                                                             {"init"},
                                                             {"serve"},
-                                                            {"config"},
                                                             {"config", "check"},
-                                                            {"phantom"},
                                                             {"send"},
                                                             {"infer"},
-                                                            {"studies"},
-                                                            {"studies", "list"},
-                                                            {"studies", "show"},
-                                                            {"studies", "why"},
-                                                            {"jobs"},
+                                                            {"studies", "complete"},
                                                             {"jobs", "list"},
-                                                            {"jobs", "retry"},
-                                                            {"outbox", "list"},
                                                             {"outbox", "retry"},
+                                                            {"phantom"},
                                                             {"train", "run"},
-                                                            {"models"},
                                                             {"models", "info"},
-                                                            {"models", "list"},
                                                             {"bench"},
                                                             {"report", "read"},
-                                                            {"archive", "verify"},
-                                                            {"studies", "complete"},
-                                                            {"studies", "reprocess"}};
+                                                            {"archive", "verify"}};
     for (auto words : commands) {
         words.push_back("--help");
         const auto help = program(words);
