@@ -95,7 +95,7 @@ Result<bool> Intake::pass() {
 const InstanceHeader* Intake::header_of(const InstanceRow& row) {
     auto [place, is_new] = headers_.try_emplace(row.id);
     if (is_new) {
-        if (auto header = read_header(archive_.absolute(row.path))) {
+        if (auto header = archive_.header(row.path)) {
             place->second = std::make_unique<const InstanceHeader>(std::move(*header));
         } else {
             log::warning("intake", "{}: {}", row.sop_instance_uid, header.error().message);

@@ -113,13 +113,9 @@ void StudyLoop::wake() {
 }
 
 std::int64_t StudyLoop::oldest_runnable_job_ms() const {
-    const UtcMs now = state_->p.clock.now();
-    const auto queued = state_->p.index.read(
-        [](storage::Connection& db) { return storage::list_jobs(db, "queued", 100000); });
-    std::int64_t oldest = 0;
-    if (queued)
-        for (const auto& job : *queued) oldest = std::max<std::int64_t>(oldest, now - job.next);
-    return oldest;
+    const auto due = state_->p.index.read(storage::next_job_due);
+    if (!due || !*due) return 0;
+    return std::max<std::int64_t>(0, state_->p.clock.now() - **due);
 }
 
 }  // namespace scopenode::workflows

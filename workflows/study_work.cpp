@@ -82,10 +82,8 @@ Result<bool> StudyWork::turn(const std::atomic<bool>& stopping) {
 
 Result<std::optional<JobRow>> StudyWork::claim() {
     const UtcMs now = p_.clock.now();
-    SCOPENODE_ASSIGN(const auto queued,
-                     p_.index.read([](Connection& db) { return list_jobs(db, "queued", 100000); }));
-    if (std::none_of(queued.begin(), queued.end(), [&](const JobRow& job) { return job.next <= now; }))
-        return std::optional<JobRow>{};
+    SCOPENODE_ASSIGN(const auto due, p_.index.read(next_job_due));
+    if (!due || *due > now) return std::optional<JobRow>{};
     std::optional<JobRow> job;
     SCOPENODE_TRY(p_.index.write([&](Connection& db) -> Status {
         SCOPENODE_ASSIGN(job, claim_job(db, now));

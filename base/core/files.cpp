@@ -35,7 +35,9 @@ class RealOutputFile final : public OutputFile {
             if (n < 0 && errno == EINTR) continue;
             if (n < 0) return system_failure("cannot write", path_);
             bytes.remove_prefix(static_cast<std::size_t>(n));
+            written_ += n;
         }
+        if (written_ - begun_ >= kWritebackBytes) begin_writeback();
         return {};
     }
 
@@ -44,9 +46,18 @@ class RealOutputFile final : public OutputFile {
         return {};
     }
 
+    void begin_writeback() override {
+#ifdef __linux__
+        (void)::sync_file_range(descriptor_, begun_, written_ - begun_, SYNC_FILE_RANGE_WRITE);
+#endif
+        begun_ = written_;
+    }
+
   private:
+    static constexpr off_t kWritebackBytes = 1 << 20;
     int descriptor_;
     fs::path path_;
+    off_t written_ = 0, begun_ = 0;
 };
 
 class RealFileSystem final : public FileSystem {

@@ -13,6 +13,8 @@ class OutputFile {
   public:
     virtual ~OutputFile() = default;
     virtual Status write(std::string_view bytes) = 0;
+    /// The disk may begin with what was written; sync() then has less to wait for. A hint.
+    virtual void begin_writeback() {}
     /// Bytes are on stable storage when this returns.
     virtual Status sync() = 0;
 };

@@ -9,7 +9,9 @@ endif()
 
 find_program(SCOPENODE_CCACHE ccache)
 if(SCOPENODE_CCACHE)
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${SCOPENODE_CCACHE})
+    # Paths below the checkout are hashed as relative ones, so that a fresh clone compiles from the cache.
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+        ${SCOPENODE_CCACHE})
 endif()
 
 # A torch file needs 1 to 2 GB of memory to compile.

@@ -1,7 +1,11 @@
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <condition_variable>
 #include <map>
+#include <mutex>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/core/files.h"
 #include "base/core/progress.h"
@@ -37,16 +41,40 @@ struct Measured {
     double idle_mib = 0, loaded_mib = 0;
 };
 
+/// The largest resident memory of a process while this object lives, looked at every 20 ms.
+class MemoryWatch {
+  public:
+    explicit MemoryWatch(const ChildProcess& child)
+        : thread_([this, &child](const std::stop_token& stop) {
+              std::mutex mutex;
+              std::unique_lock lock(mutex);
+              while (!stop.stop_requested()) {
+                  most_ = std::max(most_.load(), child.resident_mib());
+                  wake_.wait_for(lock, stop, std::chrono::milliseconds(20), [] { return false; });
+              }
+          }) {}
+    double end() {
+        thread_.request_stop();
+        thread_.join();
+        return most_;
+    }
+
+  private:
+    std::atomic<double> most_{0};
+    std::condition_variable_any wake_;
+    std::jthread thread_;
+};
+
 Status one_round(const ReceiveOptions& options, ReceiverKind kind, const std::filesystem::path& folder,
                  const std::vector<std::string>& files, Measured& measured) {
     const ChildProcess::Environment environment = {{"TCP_NODELAY", options.nagle ? "" : "1"}};
     SCOPENODE_ASSIGN(auto receiver, start_receiver(kind, folder, environment));
     if (kind == ReceiverKind::kNode)
         measured.idle_mib = std::max(measured.idle_mib, receiver.child.resident_mib());
+    MemoryWatch memory(receiver.child);
     SCOPENODE_ASSIGN(const auto seconds,
                      feed(receiver, files, options.associations, environment, folder / "storescu.log"));
-    if (kind == ReceiverKind::kNode)
-        measured.loaded_mib = std::max(measured.loaded_mib, receiver.child.resident_mib());
+    if (kind == ReceiverKind::kNode) measured.loaded_mib = std::max(measured.loaded_mib, memory.end());
     measured.rates[receiver.name].push_back(static_cast<double>(files.size()) / seconds);
     return {};
 }
@@ -58,7 +86,7 @@ json summary(const ReceiveOptions& options, const Measured& measured) {
                 {"sender_nagle", options.nagle},
                 {"not_installed", measured.missing},
                 {"node_resident_mib",
-                 {{"idle", rounded(measured.idle_mib)}, {"after", rounded(measured.loaded_mib)}}}};
+                 {{"idle", rounded(measured.idle_mib)}, {"most_under_load", rounded(measured.loaded_mib)}}}};
     for (const auto& [name, rates] : measured.rates) {
         out["objects_per_second"][name] = rounded(median(rates));
         for (const double rate : rates) out["all_rounds"][name].push_back(rounded(rate));

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "dicom_node/dimse/requested.h"
+#include "storage/dicom/parse.h"
 
 namespace scopenode::dicom_node {
 namespace {
@@ -17,7 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 constexpr int kSendSeconds = 30;
 constexpr std::size_t kMostContexts = 128;
-constexpr Uint32 kInMemory = 4096;  ///< longer values are read from the file when they are sent
 
 const std::vector<std::string> kPlain = {UID_LittleEndianExplicitTransferSyntax,
                                          UID_LittleEndianImplicitTransferSyntax};
@@ -30,9 +30,8 @@ struct Candidate {
 
 Result<Candidate> look_at(const fs::path& path) {
     DcmFileFormat file;
-    const OFCondition loaded = file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, kInMemory,
-                                                     ERM_autoDetect, DCM_PatientName);
-    if (loaded.bad()) return fail(Code::kCannotUnderstand, "not a DICOM file ({})", loaded.text());
+    if (const Status read = storage::parse_file(file, path, storage::ReadUpTo::kPixelData); !read)
+        return fail(Code::kCannotUnderstand, "not a DICOM file ({})", read.error().message);
     OFString sop_class, instance;
     file.getDataset()->findAndGetOFString(DCM_SOPClassUID, sop_class);
     file.getDataset()->findAndGetOFString(DCM_SOPInstanceUID, instance);
@@ -68,9 +67,7 @@ class Offers {
 
 Status send_one(RequestedAssociation& association, const Candidate& candidate) {
     DcmFileFormat file;
-    const OFCondition loaded =
-        file.loadFile(candidate.path.c_str(), EXS_Unknown, EGL_noChange, kInMemory, ERM_autoDetect);
-    if (loaded.bad()) return fail(Code::kCannotUnderstand, "cannot be read: {}", loaded.text());
+    SCOPENODE_TRY(storage::parse_file(file, candidate.path, storage::ReadUpTo::kEnd));
     return association.store(candidate.sop_class_uid, candidate.sop_instance_uid, *file.getDataset());
 }
 

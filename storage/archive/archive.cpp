@@ -1,10 +1,12 @@
 #include "storage/archive/archive.h"
 
 #include <atomic>
-#include <future>
+#include <mutex>
 #include <thread>
+#include <unordered_map>
 
 #include "base/log.h"
+#include "storage/archive/object_files.h"
 #include "storage/archive/staged.h"
 #include "storage/dicom/digest.h"
 #include "storage/dicom/poor_header.h"
@@ -32,19 +34,41 @@ Result<bool> same_content(const fs::path& a, const fs::path& b) {
     return first == second;
 }
 
+/// Headers of the objects that came last, until somebody asks. Thread-safe.
+class RecentHeaders {
+  public:
+    void put(const std::string& path, InstanceHeader header) {
+        std::lock_guard lock(mutex_);
+        if (headers_.size() >= kMost) headers_.clear();
+        headers_.emplace(path, std::move(header));
+    }
+    std::optional<InstanceHeader> take(const std::string& path) {
+        std::lock_guard lock(mutex_);
+        const auto found = headers_.find(path);
+        if (found == headers_.end()) return std::nullopt;
+        InstanceHeader header = std::move(found->second);
+        headers_.erase(found);
+        return header;
+    }
+
+  private:
+    static constexpr std::size_t kMost = 1024;
+    std::mutex mutex_;
+    std::unordered_map<std::string, InstanceHeader> headers_;
+};
+
 }  // namespace
 
 struct Archive::State {
     State(fs::path n, Index& i, FileSystem& f, std::uint64_t keep)
-        : node(std::move(n)), index(i), files(f), keep_free(keep) {}
+        : node(std::move(n)), index(i), files(f), keep_free(keep), object_files(node, files) {}
 
     const fs::path node;
     Index& index;
     FileSystem& files;
     const std::uint64_t keep_free;
-    // The end of the names that this process gives: its objects are told from those of earlier ones without a
-    // clock.
-    const std::string run = random_hex().substr(0, 8);
+    ObjectFiles object_files;
+    RecentHeaders recent;
     std::atomic<bool> closing{false};
     std::thread sweeper;
 
@@ -89,12 +113,12 @@ Result<StagedObject::State> Archive::State::create() {
     if (free < keep_free)
         return fail(Code::kOutOfResources, "{} MB free on the disk of the archive, {} MB are kept",
                     free >> 20, keep_free >> 20);
-    const std::string name = random_hex().substr(0, 24) + run;
+    SCOPENODE_ASSIGN(ObjectFiles::Empty empty, object_files.take());
     StagedObject::State staged;
     staged.files = &files;
-    staged.path = fs::path("objects") / name.substr(0, 2) / (name + ".dcm");
+    staged.path = std::move(empty.path);
     staged.absolute = node / staged.path;
-    SCOPENODE_ASSIGN(staged.file, files.create(staged.absolute));
+    staged.file = std::move(empty.file);
     staged.hash = std::make_unique<Sha256>();
     return staged;
 }
@@ -197,11 +221,11 @@ Status Archive::State::quarantine(StagedObject::State& staged, const Error& erro
 
 Result<StoreOutcome> Archive::store(StagedObject object, const StoreContext& context) {
     StagedObject::State& staged = *object.state_;
-    // The disk works on the sync while the header is read from the page cache.
-    auto synced = std::async(std::launch::async, [&staged] { return staged.sync(); });
+    // The disk writes while bytes are hashed and the header is read from the page cache.
+    staged.end();
     auto header = read_poor_header(staged.absolute);
-    const Status on_disk = synced.get();
-    SCOPENODE_TRY(on_disk);
+    SCOPENODE_TRY(staged.file->sync());
+    staged.file.reset();
     Status identity = header ? check_identity(*header, context) : Status(fail(header.error()));
     if (!identity) {
         SCOPENODE_TRY(state_->quarantine(staged, identity.error(), context));
@@ -211,6 +235,7 @@ Result<StoreOutcome> Archive::store(StagedObject object, const StoreContext& con
     SCOPENODE_ASSIGN(const bool inserted, state_->insert_if_new(instance));
     if (!inserted) return state_->compare_and_keep(staged, instance);
     staged.keep();
+    state_->recent.put(instance.path, std::move(*header));
     return StoreOutcome::kStored;
 }
 
@@ -218,7 +243,9 @@ Status Archive::store_own(std::string_view bytes, std::function<Status(Connectio
     SCOPENODE_ASSIGN(StagedObject object, stage());
     SCOPENODE_TRY(object.append(bytes));
     StagedObject::State& staged = *object.state_;
-    SCOPENODE_TRY(staged.sync());
+    staged.end();
+    SCOPENODE_TRY(staged.file->sync());
+    staged.file.reset();
     SCOPENODE_ASSIGN(const InstanceHeader header, read_header(staged.absolute));
     NewInstance instance = state_->row(staged, header, {});
     instance.own = true;
@@ -232,6 +259,11 @@ Status Archive::store_own(std::string_view bytes, std::function<Status(Connectio
     return {};
 }
 
+Result<InstanceHeader> Archive::header(const std::string& path) const {
+    if (auto recent = state_->recent.take(path)) return std::move(*recent);
+    return read_header(absolute(path));
+}
+
 fs::path Archive::absolute(const std::string& path) const {
     return state_->node / path;
 }
@@ -242,7 +274,7 @@ const std::atomic<bool>& Archive::closing() const {
     return state_->closing;
 }
 const std::string& Archive::run() const {
-    return state_->run;
+    return state_->object_files.run();
 }
 FileSystem& Archive::files() {
     return state_->files;

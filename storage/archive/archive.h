@@ -64,6 +64,8 @@ class Archive {
     /// which runs after the instance row; both or neither.
     Status store_own(std::string_view bytes, std::function<Status(Connection&)> rows);
 
+    /// The header of a stored object. Those of the last objects are at hand once; others are read from disk.
+    Result<InstanceHeader> header(const std::string& path) const;
     std::filesystem::path absolute(const std::string& path) const;
 
     /// Every row against its file: existence, size, sha256. Problems in words, one a line.

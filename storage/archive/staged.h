@@ -10,12 +10,12 @@ struct StagedObject::State {
         std::swap(files, other.files);
         std::swap(file, other.file);
         std::swap(hash, other.hash);
+        std::swap(unhashed, other.unhashed);
         std::swap(path, other.path);
         std::swap(absolute, other.absolute);
         std::swap(sha256, other.sha256);
         std::swap(bytes, other.bytes);
         std::swap(kept, other.kept);
-        std::swap(synced, other.synced);
         return *this;
     }
     ~State() {
@@ -23,24 +23,23 @@ struct StagedObject::State {
         if (files != nullptr && !kept && !absolute.empty()) (void)files->remove(absolute);
     }
 
-    /// File and folder are on stable storage; the digest is final.
-    Status sync() {
-        SCOPENODE_TRY(file->sync());
-        SCOPENODE_TRY(files->sync_folder(absolute.parent_path()));
-        file.reset();
+    /// No more bytes will come: the digest is final.
+    void end() {
+        file->begin_writeback();
+        hash->update(unhashed);
+        std::string().swap(unhashed);
         sha256 = hash->hex();
-        synced = true;
-        return {};
     }
     void keep() { kept = true; }
 
     FileSystem* files = nullptr;
     std::unique_ptr<OutputFile> file;
     std::unique_ptr<Sha256> hash;
+    std::string unhashed;  ///< the last bytes: hashed when the disk has something to do meanwhile
     std::filesystem::path path, absolute;  ///< relative to the node folder; on disk
     std::string sha256;
     std::uint64_t bytes = 0;
-    bool kept = false, synced = false;
+    bool kept = false;
 };
 
 }  // namespace scopenode::storage

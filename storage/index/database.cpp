@@ -10,7 +10,6 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
-#include <future>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -111,10 +110,14 @@ SQLite::Database& Connection::handle() {
 }
 
 struct Index::State {
+    /// A body that waits for its commit, on the stack of its caller. Without a body: a checkpoint.
     struct Write {
-        std::function<Status(Connection&)> body;
-        std::function<void(Status)> done;
+        const std::function<Status(Connection&)>& body;
+        Status outcome;
+        bool done = false;
+        std::condition_variable wake;
     };
+    using Batch = std::vector<Write*>;
 
     State(std::filesystem::path path, const Clock& c, bool ro)
         : file(std::move(path)), clock(c), read_only(ro) {}
@@ -123,56 +126,67 @@ struct Index::State {
     const Clock& clock;
     const bool read_only;
 
+    // Whoever finds nobody committing does it, for all that wait behind: no hand-over to another thread when
+    // one writes alone, one sync for all when many do.
     std::unique_ptr<Connection> writer;
     std::mutex mutex;
-    std::condition_variable filled;
-    std::deque<Write> queue;
-    bool closing = false;
-    std::thread thread;
+    std::deque<Write*> queue;
+    bool committing = false;
     std::atomic<std::uint64_t> commits{0}, bodies{0};
 
-    // A checkpoint copies the log into the database beside the commits; the writer then copies the short
-    // rest, after which SQLite begins the log anew.
+    // A checkpoint copies the log into the database beside the commits; the short rest is copied in a turn of
+    // the writers, after which SQLite begins the log anew.
     std::unique_ptr<Connection> copier;
     std::thread checkpointer;
     std::mutex checkpoint_mutex;
     std::condition_variable checkpoint_wanted;
     bool wanted = false, stop_checkpoints = false;
-    std::atomic<bool> nearly_copied{false};
 
     std::mutex readers_mutex;
     std::vector<std::unique_ptr<Connection>> readers;
 
     void start();
     void stop();
-    void run();
     void run_checkpoints();
     void want_checkpoint();
-    void begin(std::vector<Write>& batch, std::vector<Status>& outcome);
-    void commit(std::vector<Write>& batch);
-    std::vector<Write> next_batch();
+    Status write(const std::function<Status(Connection&)>& body);
+    Batch next_batch();
+    void begin(Batch& batch);
+    void commit(Batch& batch);
 };
 
-std::vector<Index::State::Write> Index::State::next_batch() {
-    std::unique_lock lock(mutex);
-    filled.wait(lock, [&] { return closing || !queue.empty(); });
-    std::vector<Write> batch;
+Index::State::Batch Index::State::next_batch() {
+    Batch batch;
     while (!queue.empty() && batch.size() < kMostBodiesACommit) {
-        batch.push_back(std::move(queue.front()));
+        const bool alone = !queue.front()->body;
+        if (alone && !batch.empty()) break;
+        batch.push_back(queue.front());
         queue.pop_front();
+        if (alone) break;
     }
     return batch;
 }
 
-void Index::State::run() {
-    for (;;) {
-        std::vector<Write> batch = next_batch();
-        if (batch.empty()) return;
+Status Index::State::write(const std::function<Status(Connection&)>& body) {
+    Write own{body, {}, false, {}};
+    std::unique_lock lock(mutex);
+    queue.push_back(&own);
+    own.wake.wait(lock, [&] { return own.done || !committing; });
+    if (own.done) return own.outcome;
+    committing = true;
+    while (!own.done) {
+        Batch batch = next_batch();
+        lock.unlock();
         commit(batch);
-        if (nearly_copied.exchange(false))
-            sqlite3_wal_checkpoint_v2(writer->handle().getHandle(), nullptr, SQLITE_CHECKPOINT_PASSIVE,
-                                      nullptr, nullptr);
+        lock.lock();
+        for (Write* write : batch) {
+            write->done = true;
+            if (write != &own) write->wake.notify_one();
+        }
     }
+    committing = false;
+    if (!queue.empty()) queue.front()->wake.notify_one();
+    return own.outcome;
 }
 
 void Index::State::run_checkpoints() {
@@ -184,7 +198,7 @@ void Index::State::run_checkpoints() {
         lock.unlock();
         sqlite3_wal_checkpoint_v2(copier->handle().getHandle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr,
                                   nullptr);
-        nearly_copied = true;
+        (void)write(nullptr);
         lock.lock();
     }
 }
@@ -207,18 +221,11 @@ void Index::State::start() {
             return SQLITE_OK;
         },
         this);
-    thread = std::thread([this] { run(); });
     checkpointer = std::thread([this] { run_checkpoints(); });
 }
 
 void Index::State::stop() {
-    if (!thread.joinable()) return;
-    {
-        std::lock_guard lock(mutex);
-        closing = true;
-    }
-    filled.notify_all();
-    thread.join();
+    if (!checkpointer.joinable()) return;
     {
         std::lock_guard lock(checkpoint_mutex);
         stop_checkpoints = true;
@@ -228,44 +235,47 @@ void Index::State::stop() {
 }
 
 // One transaction, a savepoint for each body when there are several.
-void Index::State::begin(std::vector<Write>& batch, std::vector<Status>& outcome) {
+void Index::State::begin(Batch& batch) {
     auto& db = writer->handle();
     writer->prepare("BEGIN IMMEDIATE").exec();
-    for (std::size_t i = 0; i < batch.size(); ++i) {
+    for (Write* write : batch) {
         if (batch.size() > 1) writer->prepare("SAVEPOINT one").exec();
-        outcome[i] = run_guarded(batch[i].body, *writer);
+        write->outcome = run_guarded(write->body, *writer);
         const bool undone = sqlite3_get_autocommit(db.getHandle()) != 0;
         if (undone) {
             // A full disk ends the whole transaction: what stood in it before is lost with it.
-            const Error why =
-                outcome[i] ? Error{Code::kDatabase, "the transaction was undone"} : outcome[i].error();
-            for (Status& status : outcome) status = fail(why);
+            const Error why = write->outcome ? Error{Code::kDatabase, "the transaction was undone"}
+                                             : write->outcome.error();
+            for (Write* lost : batch) lost->outcome = fail(why);
             return;
         }
         if (batch.size() == 1) {
-            if (!outcome[i]) db.exec("ROLLBACK");
+            if (!write->outcome) db.exec("ROLLBACK");
         } else {
-            if (!outcome[i]) db.exec("ROLLBACK TO one");
+            if (!write->outcome) db.exec("ROLLBACK TO one");
             writer->prepare("RELEASE one").exec();
         }
     }
 }
 
-// One sync for the whole batch; then everybody is told.
-void Index::State::commit(std::vector<Write>& batch) {
-    std::vector<Status> outcome(batch.size());
+// One sync for the whole batch.
+void Index::State::commit(Batch& batch) {
+    auto* handle = writer->handle().getHandle();
+    if (!batch.front()->body) {
+        sqlite3_wal_checkpoint_v2(handle, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+        return;
+    }
     try {
-        begin(batch, outcome);
+        begin(batch);
         writer->reset_all();
-        if (sqlite3_get_autocommit(writer->handle().getHandle()) == 0) writer->prepare("COMMIT").exec();
+        if (sqlite3_get_autocommit(handle) == 0) writer->prepare("COMMIT").exec();
         commits += 1;
         bodies += batch.size();
     } catch (const SQLite::Exception& e) {
         writer->reset_all();
-        if (sqlite3_get_autocommit(writer->handle().getHandle()) == 0) writer->handle().tryExec("ROLLBACK");
-        for (Status& status : outcome) status = fail(database_error(e));
+        if (sqlite3_get_autocommit(handle) == 0) writer->handle().tryExec("ROLLBACK");
+        for (Write* write : batch) write->outcome = fail(database_error(e));
     }
-    for (std::size_t i = 0; i < batch.size(); ++i) batch[i].done(std::move(outcome[i]));
 }
 
 Index::Index(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -297,27 +307,9 @@ Index::~Index() {
     state_->stop();
 }
 
-void Index::write_later(std::function<Status(Connection&)> body, std::function<void(Status)> done) {
-    if (state_->read_only) {
-        done(fail(Code::kInternal, "the index was opened to read only"));
-        return;
-    }
-    {
-        std::lock_guard lock(state_->mutex);
-        if (!state_->closing) {
-            state_->queue.push_back({std::move(body), std::move(done)});
-            state_->filled.notify_one();
-            return;
-        }
-    }
-    done(fail(Code::kCancelled, "the index is being closed"));
-}
-
 Status Index::write(std::function<Status(Connection&)> body) {
-    std::promise<Status> promise;
-    auto answer = promise.get_future();
-    write_later(std::move(body), [&promise](Status status) { promise.set_value(std::move(status)); });
-    return answer.get();
+    if (state_->read_only) return fail(Code::kInternal, "the index was opened to read only");
+    return state_->write(body);
 }
 
 Status Index::read_any(const std::function<Status(Connection&)>& body) {
@@ -349,7 +341,8 @@ const Clock& Index::clock() const {
     return state_->clock;
 }
 Index::Counters Index::counters() const {
-    return {state_->commits.load(), state_->bodies.load()};
+    std::lock_guard lock(state_->mutex);
+    return {state_->commits.load(), state_->bodies.load(), state_->queue.size()};
 }
 
 Status Index::backup(const std::filesystem::path& to) {

@@ -32,8 +32,8 @@ class Connection {
     std::unique_ptr<State> state_;
 };
 
-/// The index: WAL, synchronous=FULL, foreign keys on, one writer thread that commits many callers' writes with
-/// one sync. Thread-safe.
+/// The index: WAL, synchronous=FULL, foreign keys on; callers that write at the same time share one commit and its
+/// sync. Thread-safe.
 class Index {
   public:
     /// Creates or migrates `file`. kNewerDatabase when it was written by a newer program; kDatabase when damaged.
@@ -42,11 +42,10 @@ class Index {
                                                bool read_only = false);
     ~Index();
 
-    /// Runs `body` in a transaction of the writer thread (each body in a savepoint of its own: its failure undoes
-    /// only itself) and returns when the commit is durable. `body` must not call write() or read().
+    /// Runs `body` in a transaction (with others that wait, each in a savepoint of its own: its failure undoes only
+    /// itself), perhaps on the thread of another caller, and returns when the commit is durable. `body` must not
+    /// call write() or read().
     Status write(std::function<Status(Connection&)> body);
-    /// As write(), but does not wait; `done` is called on the writer thread after the commit.
-    void write_later(std::function<Status(Connection&)> body, std::function<void(Status)> done);
     /// Runs `body` on a read connection of the calling thread's own turn; sees everything committed before.
     /// Called as: auto rows = index.read([&](Connection& c) { return list_studies(c, {}); });
     template <class F>
@@ -62,10 +61,11 @@ class Index {
     }
 
     const Clock& clock() const;
-    /// Commits of the writer thread and bodies in them, since open (group commit's counters).
+    /// Commits and the bodies in them since open; bodies that wait for a commit now.
     struct Counters {
         std::uint64_t commits = 0;
         std::uint64_t bodies = 0;
+        std::size_t waiting = 0;
     };
     Counters counters() const;
     /// Copy of the database taken while it is in use.

@@ -98,6 +98,14 @@ Result<std::optional<JobRow>> claim_job(Connection& db, UtcMs now) {
     });
 }
 
+Result<std::optional<UtcMs>> next_job_due(Connection& db) {
+    return run([&]() -> Result<std::optional<UtcMs>> {
+        auto& next = query(db, "SELECT min(next) FROM jobs WHERE state = 'queued'");
+        next.executeStep();
+        return maybe(next, 0);
+    });
+}
+
 Status finish_job(Connection& db, std::int64_t id, UtcMs now) {
     return run([&]() -> Status {
         execute(db, "UPDATE jobs SET state = 'done', ended = ?, last_error = '' WHERE id = ?", now, id);

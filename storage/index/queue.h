@@ -37,6 +37,8 @@ struct JobRow {
 Result<std::int64_t> add_job(Connection& db, const std::string& kind, std::int64_t study_id, int revision, UtcMs now);
 /// The next queued job whose time has come becomes running, its attempt counted; nothing when there is none.
 Result<std::optional<JobRow>> claim_job(Connection& db, UtcMs now);
+/// When the next queued job is due; nothing when none is queued.
+Result<std::optional<UtcMs>> next_job_due(Connection& db);
 Status finish_job(Connection& db, std::int64_t id, UtcMs now);
 /// Back to the queue at `next` with the error, or failed for good when `next` is absent.
 Status fail_job(Connection& db, std::int64_t id, const std::string& error, std::optional<UtcMs> next, UtcMs now);

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "storage/dicom/parse.h"
 #include "workflows/results/codes.h"
 #include "workflows/results/report.h"
 
@@ -183,10 +184,7 @@ Status load(const std::filesystem::path& path, DcmFileFormat& file) {
     if (size > kLargestFile)
         return fail(Code::kUnsupported, "{} has {} MB, a report at most {}", path.string(), size >> 20,
                     kLargestFile >> 20);
-    const OFCondition condition = file.loadFile(path.c_str());
-    if (condition.bad())
-        return fail(Code::kCannotUnderstand, "{} is not a DICOM file: {}", path.string(), condition.text());
-    return {};
+    return storage::parse_file(file, path, storage::ReadUpTo::kEnd);
 }
 
 Result<ReadReport> read(const std::filesystem::path& path) {

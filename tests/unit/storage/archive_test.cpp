@@ -21,6 +21,7 @@ class FullDisk final : public FileSystem {
   public:
     enum class At { kNever, kCreate, kWrite, kSync, kFolder, kRename };
     At at = At::kNever;
+    int folder_syncs = 0;
 
     Result<std::unique_ptr<OutputFile>> create(const std::filesystem::path& path) override {
         if (at == At::kCreate) return full();
@@ -33,6 +34,7 @@ class FullDisk final : public FileSystem {
     }
     Status sync_folder(const std::filesystem::path& folder) override {
         if (at == At::kFolder) return full();
+        ++folder_syncs;
         return real_files().sync_folder(folder);
     }
     Status remove(const std::filesystem::path& path) override { return real_files().remove(path); }
@@ -70,6 +72,48 @@ TEST_CASE("an object is stored with its rows and its event and verifies") {
     CHECK(node.archive->verify()->empty());
     std::filesystem::resize_file(node.archive->absolute((*row)->path), 10);
     CHECK(node.archive->verify()->size() == 1);
+}
+
+TEST_CASE("objects share the sync of their folder and files that none took go with the archive") {
+    FullDisk disk;
+    Node node(disk);
+    const int before = disk.folder_syncs;
+    for (int i = 0; i < 8; ++i) {
+        Ct ct;
+        ct.sop_instance_uid = fmt::format("2.25.9.{}", i + 1);
+        REQUIRE(node.store(ct) == StoreOutcome::kStored);
+    }
+    CHECK(disk.folder_syncs == before + 1);
+    const auto files = [&] {
+        int n = 0;
+        for (const auto& entry :
+             std::filesystem::recursive_directory_iterator(node.folder.path() / "objects"))
+            n += entry.is_regular_file() ? 1 : 0;
+        return n;
+    };
+    CHECK(files() > 8);
+    node.archive.reset();
+    CHECK(files() == 8);
+}
+
+TEST_CASE("bytes are hashed the same in small pieces and in large ones") {
+    Node node;
+    Ct ct;
+    ct.size = 1200;
+    const std::string bytes = ct.bytes();
+    REQUIRE(bytes.size() > 2 << 20);
+    for (const std::size_t piece : {std::size_t{4096}, std::size_t{700000}, bytes.size()}) {
+        auto object = node.archive->stage();
+        REQUIRE(object);
+        for (std::size_t at = 0; at < bytes.size(); at += piece)
+            REQUIRE(object->append(std::string_view(bytes).substr(at, piece)));
+        (void)node.archive->store(std::move(*object), {"AE", "", "1.2.840.10008.5.1.4.1.1.2", "2.25.3", "", ""});
+    }
+    // Kept once: the second and the third had the digest of the first.
+    CHECK(node.count("SELECT count(*) FROM instances") == 1);
+    const auto row = node.index->read([](Connection& db) { return find_instance(db, "2.25.3"); });
+    REQUIRE(*row);
+    CHECK((*row)->file_sha256 == sha256_hex(bytes));
 }
 
 TEST_CASE("sixteen threads that store at once share commits") {
@@ -224,7 +268,8 @@ TEST_CASE("a full disk keeps nothing and says so whatever ran into it") {
     FullDisk disk;
     Node node(disk);
     using At = FullDisk::At;
-    for (const At at : {At::kCreate, At::kWrite, At::kSync, At::kFolder}) {
+    // Files are made in lots, so the faults of making them come before the first lot is there.
+    for (const At at : {At::kCreate, At::kFolder, At::kWrite, At::kSync}) {
         disk.at = at;
         const auto stored = node.store(Ct{});
         REQUIRE_FALSE(stored);
