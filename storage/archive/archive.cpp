@@ -221,7 +221,7 @@ Status Archive::State::quarantine(StagedObject::State& staged, const Error& erro
 
 Result<StoreOutcome> Archive::store(StagedObject object, const StoreContext& context) {
     StagedObject::State& staged = *object.state_;
-    // The disk writes while bytes are hashed and the header is read from the page cache.
+    // The disk writes while the header is read from the page cache.
     staged.end();
     auto header = read_poor_header(staged.absolute);
     SCOPENODE_TRY(staged.file->sync());

@@ -10,7 +10,6 @@ struct StagedObject::State {
         std::swap(files, other.files);
         std::swap(file, other.file);
         std::swap(hash, other.hash);
-        std::swap(unhashed, other.unhashed);
         std::swap(path, other.path);
         std::swap(absolute, other.absolute);
         std::swap(sha256, other.sha256);
@@ -23,11 +22,9 @@ struct StagedObject::State {
         if (files != nullptr && !kept && !absolute.empty()) (void)files->remove(absolute);
     }
 
-    /// No more bytes will come: the digest is final.
+    /// No more bytes will come: the digest is final, the disk has begun.
     void end() {
         file->begin_writeback();
-        hash->update(unhashed);
-        std::string().swap(unhashed);
         sha256 = hash->hex();
     }
     void keep() { kept = true; }
@@ -35,7 +32,6 @@ struct StagedObject::State {
     FileSystem* files = nullptr;
     std::unique_ptr<OutputFile> file;
     std::unique_ptr<Sha256> hash;
-    std::string unhashed;  ///< the last bytes: hashed when the disk has something to do meanwhile
     std::filesystem::path path, absolute;  ///< relative to the node folder; on disk
     std::string sha256;
     std::uint64_t bytes = 0;

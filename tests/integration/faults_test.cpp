@@ -4,6 +4,7 @@
 
 #include "base/core/files.h"
 #include "storage/dicom/header.h"
+#include "tests/support/data.h"
 #include "tests/support/node.h"
 
 using namespace scopenode;
@@ -39,13 +40,6 @@ fs::path changed(const fs::path& slice, const fs::path& to, const std::vector<st
     const auto done = run(argv);
     REQUIRE_MESSAGE(done.rc == 0, done.output);
     return to;
-}
-
-std::size_t files_in(const fs::path& folder) {
-    std::size_t count = 0;
-    if (fs::exists(folder))
-        for (const auto& entry : fs::recursive_directory_iterator(folder)) count += entry.is_regular_file();
-    return count;
 }
 
 fs::path weights_of(const Node& node) {
@@ -189,7 +183,7 @@ TEST_CASE("a wrong called title is rejected and a full disk refuses until there 
     CHECK_MESSAGE(has(full.output, "OutOfResources"), full.output);
     CHECK(echo("SCOPENODE") == 0);
     CHECK(node.ask({"archive", "stats"})["instances"] == 0);
-    CHECK(files_in(node.folder() / "objects") == 0);
+    CHECK(files_with_content(node.folder() / "objects").size() == 0);
     CHECK(node.stop() == 0);
     node.set("/archive/keep_free_mb", 1);
     node.start();
@@ -215,7 +209,7 @@ TEST_CASE("a write that fails in the middle of an object leaves nothing and the 
     const auto refused = node.storescu({big});
     CHECK_MESSAGE(has(refused.output, "OutOfResources"), refused.output);
     CHECK(node.alive());
-    CHECK(files_in(node.folder() / "objects") == 0);
+    CHECK(files_with_content(node.folder() / "objects").size() == 0);
     node.receive(phantom.slices);
     CHECK(node.ask({"archive", "stats"})["instances"] == 8);
     CHECK(node.command({"archive", "verify"}).rc == 0);
@@ -237,7 +231,7 @@ TEST_CASE("objects with illegal UIDs go to quarantine with the reason while the 
     CHECK(has(sent.output, "DataSetDoesNotMatchSOPClass"));
     CHECK(node.ask({"archive", "stats"})["instances"] == 2);
     CHECK(node.ask({"archive", "stats"})["quarantined"] == 1);
-    CHECK(files_in(node.folder() / "quarantine") == 1);
+    CHECK(files_with_content(node.folder() / "quarantine").size() == 1);
     CHECK(node.http("/metrics").second.find("outcome=\"refused\"} 1") != std::string::npos);
     CHECK(node.stop() == 0);
 }
@@ -277,6 +271,6 @@ TEST_CASE("the same UID with other content is kept beside and never overwrites")
     CHECK(kinds["conflict"] == 1);
     CHECK(kinds["duplicate"] == 1);
     CHECK(node.command({"archive", "verify"}).rc == 0);
-    CHECK(files_in(node.folder() / "objects") == 9);
+    CHECK(files_with_content(node.folder() / "objects").size() == 9);
     CHECK(node.stop() == 0);
 }

@@ -46,12 +46,7 @@ struct Scp {
         return to;
     }
     std::string port() const { return std::to_string(server->port()); }
-    std::vector<fs::path> objects() const {
-        std::vector<fs::path> found;
-        for (const auto& entry : fs::recursive_directory_iterator(folder.path() / "objects"))
-            if (entry.is_regular_file()) found.push_back(entry.path());
-        return found;
-    }
+    std::vector<fs::path> objects() const { return test::files_with_content(folder.path() / "objects"); }
 
     TemporaryFolder folder;
     SystemClock clock;

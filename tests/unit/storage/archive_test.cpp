@@ -96,7 +96,7 @@ TEST_CASE("objects share the sync of their folder and files that none took go wi
     CHECK(files() == 8);
 }
 
-TEST_CASE("bytes are hashed the same in small pieces and in large ones") {
+TEST_CASE("a digest does not hang on the pieces in which the bytes came") {
     Node node;
     Ct ct;
     ct.size = 1200;

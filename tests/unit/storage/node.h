@@ -10,6 +10,7 @@
 #include "storage/dicom/ct_writer.h"
 #include "storage/index/catalog.h"
 #include "storage/index/database.h"
+#include "tests/support/data.h"
 
 namespace scopenode::test {
 
@@ -72,12 +73,8 @@ struct Node {
         REQUIRE(n);
         return *n;
     }
-    /// Files with something in them: empty ones wait for objects to come.
     int files_under(const char* name) const {
-        int n = 0;
-        for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path() / name))
-            n += entry.is_regular_file() && entry.file_size() > 0 ? 1 : 0;
-        return n;
+        return static_cast<int>(files_with_content(folder.path() / name).size());
     }
 
   private:
