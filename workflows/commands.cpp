@@ -42,7 +42,8 @@ Result<std::string> complete(Connection& db, UtcMs now, const std::string& uid) 
     SCOPENODE_TRY(complete_study(db, study.id, "command"));
     SCOPENODE_TRY(set_study_due(db, study.id, now));
     SCOPENODE_TRY(note(db, now, "study completed", uid));
-    return fmt::format("study {} is complete with {} objects", uid, study.instances);
+    return fmt::format("study {} is complete with {} object{}", uid, study.instances,
+                       study.instances == 1 ? "" : "s");
 }
 
 Result<std::string> reprocess(Connection& db, UtcMs now, const std::string& uid) {

@@ -219,8 +219,9 @@ Status infer_offline(const OfflineOptions& options, const Clock& clock) {
     SCOPENODE_ASSIGN(const auto files, all_files(options.inputs));
     const auto objects = read_objects(files);
     if (objects.empty())
-        return fail(Code::kCannotUnderstand, "none of the {} file{} given can be read as DICOM", files.size(),
-                    files.size() == 1 ? "" : "s");
+        return fail(Code::kCannotUnderstand, "{}",
+                    files.size() == 1 ? files.front().string() + " cannot be read as DICOM"
+                                      : fmt::format("none of the {} files given can be read as DICOM", files.size()));
     const auto studies = group(objects, options.minimum_slices);
     std::vector<Selection> selections;
     std::uint64_t total = 0, done = 0;
@@ -228,7 +229,10 @@ Status infer_offline(const OfflineOptions& options, const Clock& clock) {
         selections.push_back(select(study));
         total += selections.back().slices.size();
     }
-    SCOPENODE_TRY(guard(Code::kIo, [&] { fs::create_directories(options.out); }));
+    if (total == 0) fmt::print(stderr, "scopenode: no CT slice with pixels among what was given\n");
+    std::error_code ec;
+    fs::create_directories(options.out, ec);
+    if (ec) return fail(Code::kIo, "cannot make folder {}: {}", options.out.string(), ec.message());
     // Every run is an installation of its own: its reports never share a UID with those of another run.
     ReportContext context;
     context.node_uid = random_uid();

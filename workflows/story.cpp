@@ -104,8 +104,9 @@ std::string series_text(const Json& series) {
     const std::string left_out =
         series["left_out"].empty() ? "" : fmt::format(", {} left out", series["left_out"].size());
     std::string text =
-        fmt::format("  {} {} {}: {} objects{}\n", field(series, "number"), field(series, "modality"),
-                    field(series, "description"), field(series, "instances"), left_out);
+        fmt::format("  {} {} {}: {} object{}{}\n", field(series, "number"), field(series, "modality"),
+                    field(series, "description"), field(series, "instances"), series["instances"] == 1 ? "" : "s",
+                    left_out);
     if (series["eligible"] == true) {
         text += "    eligible\n";
     } else if (series["judged"] == true) {
@@ -267,8 +268,8 @@ std::string why_text(const Json& story) {
                             field(r, "sop_instance_uid"));
     if (!story["jobs"].empty()) text += "jobs\n";
     for (const Json& j : story["jobs"]) {
-        text += fmt::format("  {} revision {}: {} after {} attempts", field(j, "id"), field(j, "revision"),
-                            field(j, "state"), field(j, "attempts"));
+        text += fmt::format("  {} revision {}: {} after {} attempt{}", field(j, "id"), field(j, "revision"),
+                            field(j, "state"), field(j, "attempts"), j["attempts"] == 1 ? "" : "s");
         text += j["last_error"].is_null() ? "\n" : ", last error: " + field(j, "last_error") + "\n";
     }
     text += "deliveries\n" + deliveries_text(story["deliveries"]);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "base/core/progress.h"
 #include "config/settings.h"
@@ -17,7 +18,7 @@ struct Wanted {
     int timeout_seconds = 30;
 };
 
-Result<std::vector<fs::path>> files_of(const std::vector<std::string>& paths) {
+Result<std::vector<fs::path>> files_of(const std::vector<std::string>& paths, std::set<fs::path>& found) {
     return guard(Code::kIo, [&]() -> Result<std::vector<fs::path>> {
         std::vector<fs::path> files;
         for (const fs::path path : paths) {
@@ -31,6 +32,7 @@ Result<std::vector<fs::path>> files_of(const std::vector<std::string>& paths) {
                 if (entry.is_regular_file()) inside.push_back(entry.path());
             std::ranges::sort(inside);
             files.insert(files.end(), inside.begin(), inside.end());
+            found.insert(inside.begin(), inside.end());
         }
         if (files.empty()) return fail(Code::kNotFound, "no files to send");
         return files;
@@ -41,18 +43,22 @@ Status send(const Wanted& wanted) {
     SCOPENODE_ASSIGN(const auto peer, config::parse_peer(wanted.peer));
     if (!config::is_legal_ae_title(wanted.calling_ae))
         return fail(Code::kInvalidArgument, "'{}' is not an AE title", wanted.calling_ae);
-    SCOPENODE_ASSIGN(const auto files, files_of(wanted.paths));
-    Progress progress("sending", files.size());
     SendOptions options;
+    SCOPENODE_ASSIGN(const auto files, files_of(wanted.paths, options.found));
+    Progress progress("sending", files.size());
     options.calling_ae = wanted.calling_ae;
     options.timeout_seconds = wanted.timeout_seconds;
     options.on_progress = [&](std::size_t done, std::size_t) { progress.advance(done); };
     SCOPENODE_ASSIGN(const auto report, send_files(peer, files, options));
     progress.finish();
     for (const auto& line : report.failures) fmt::print(stderr, "scopenode: {}\n", line);
-    fmt::print("{} of {} sent\n", report.sent, files.size());
+    const std::size_t objects = files.size() - static_cast<std::size_t>(report.passed_over);
+    fmt::print("{} of {} sent{}\n", report.sent, objects,
+               report.passed_over == 0 ? ""
+                                       : fmt::format(", {} without DICOM passed over", report.passed_over));
     if (!report.failures.empty())
-        return fail(Code::kPeerRefused, "{} of {} files were not sent", report.failures.size(), files.size());
+        return fail(Code::kPeerRefused, "{} of {} files were not sent", report.failures.size(), objects);
+    if (report.sent == 0) return fail(Code::kNotFound, "nothing to send: no DICOM object was found");
     return {};
 }
 

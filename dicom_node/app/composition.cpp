@@ -69,6 +69,7 @@ Status Node::open() {
     SCOPENODE_ASSIGN(model, ml::Model::load(files, {inference.device, inference.threads, inference.batch}));
     SCOPENODE_ASSIGN(archive,
                      storage::Archive::open(dir, *index, real_files(), settings.archive.keep_free_mb << 20));
+    archive->sweep_later();
     auto send = [this](const config::Destination& peer, const workflows::SendItem& item) {
         return send_object(settings.dimse.ae_title, peer, item);
     };
@@ -124,6 +125,12 @@ Status Node::announce() {
     log::info("node", "scopenode {} ready: {} on DIMSE port {}, HTTP port {}, model {} ({}) on {}",
               program_version(), settings.dimse.ae_title, dimse->port(), http->port(), model->id(),
               model->manifest().name, model->device());
+    for (const auto& destination : settings.destinations)
+        if (model->manifest().demonstration && !destination.is_loopback() && !destination.allow_demonstration)
+            log::warning("node",
+                         "destination {} gets nothing: reports of a demonstration model stay on this machine unless "
+                         "it says \"allow_demonstration\": true in node.json",
+                         destination.name);
     return {};
 }
 
@@ -153,6 +160,7 @@ Status serve(const fs::path& dir) {
         log::info("node", "signal {}: draining", signal_number);
     }
     node.stop();
+    if (done) log::info("node", "stopped");
     return done;
 }
 

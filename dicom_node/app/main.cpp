@@ -42,6 +42,9 @@ int wrong_usage(const CLI::App& app, const CLI::ParseError& error) {
     std::string what = error.what();
     for (char& c : what)
         if (c == '\n') c = ' ';
+    // The library asks for a subcommand before it looks at what was typed in its place.
+    if (const auto rest = app.remaining(true); !rest.empty())
+        what = fmt::format("there is no {} '{}'", rest.front().starts_with('-') ? "option" : "command", rest.front());
     fmt::print(stderr, "scopenode: {}; see `{} --help`\n", what, typed(app));
     return 2;
 }

@@ -165,6 +165,8 @@ Result<ml::ModelFiles> chosen_model(const std::string& node, const std::string& 
     if (!node.empty()) return registered_model(node, model);
     if (model.empty()) return embedded_model();
     if (auto built_in = embedded_model(); built_in && built_in->id() == model) return built_in;
+    if (std::error_code none; !fs::exists(node_folder("") / "node.json", none))
+        return fail(Code::kNotFound, "no model '{}': it is no folder, and no node is named (--node)", model);
     return registered_model(node_folder(""), model);
 }
 

@@ -138,7 +138,7 @@ Result<T_ASC_PresentationContextID> RequestedAssociation::context_for(const std:
         if (DcmXfer(accepted).isEncapsulated()) continue;
         if (own.isEncapsulated() &&
             (data_set.chooseRepresentation(accepted, nullptr).bad() || !data_set.canWriteXfer(accepted)))
-            return fail(Code::kUnsupported, "cannot decode {}, and {} takes only uncompressed objects",
+            return fail(Code::kPeerRefused, "{1} does not take {0}, which cannot be decoded here",
                         own.getXferName(), peer_text(peer_));
         return id;
     }

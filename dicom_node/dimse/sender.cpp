@@ -94,8 +94,11 @@ Status Sending::batch(const std::vector<Candidate>& files, const Offers& offers)
     for (const auto& file : files) {
         if (!association || !association->usable()) {
             association.reset();
-            SCOPENODE_ASSIGN(association, RequestedAssociation::open(options.calling_ae, peer, offers.list(),
-                                                                     options.timeout_seconds));
+            auto opened = RequestedAssociation::open(options.calling_ae, peer, offers.list(), options.timeout_seconds);
+            if (!opened)
+                return fail(opened.error().code, "{}; {} of {} files sent before", opened.error().message, report.sent,
+                            total);
+            association = std::move(*opened);
         }
         if (const Status sent = send_one(*association, file); sent)
             ++report.sent;
@@ -137,7 +140,10 @@ Result<SendReport> send_files(const config::Destination& peer, const std::vector
         for (const auto& path : files) {
             auto candidate = look_at(path);
             if (!candidate) {
-                report.failures.push_back(line(path, candidate.error()));
+                if (options.found.contains(path))
+                    ++report.passed_over;
+                else
+                    report.failures.push_back(line(path, candidate.error()));
                 sending.tick();
                 continue;
             }

@@ -1,6 +1,7 @@
 #pragma once
 #include <filesystem>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,14 +14,17 @@ namespace scopenode::dicom_node {
 /// C-STORE SCU: one object, one association (results to a destination). See workflows::SendObject.
 Status send_object(const std::string& calling_ae, const config::Destination& peer, const workflows::SendItem& item);
 
-/// `scopenode send`: many files over one association, in their own transfer syntaxes.
+/// `scopenode send`: many files over one association, in their own transfer syntaxes. A peer that cannot be reached
+/// is an error that tells how many were sent before.
 struct SendReport {
     int sent = 0;
+    int passed_over = 0;                  ///< found in a folder and no DICOM objects
     std::vector<std::string> failures;    ///< one line a file
 };
 struct SendOptions {
     std::string calling_ae = "SCOPENODE";
     int timeout_seconds = 30;
+    std::set<std::filesystem::path> found;    ///< files that nobody named: passed over when they are no DICOM objects
     std::function<void(std::size_t done, std::size_t total)> on_progress;
 };
 Result<SendReport> send_files(const config::Destination& peer, const std::vector<std::filesystem::path>& files,

@@ -136,7 +136,8 @@ Result<Listener> open_listener(const std::string& bind, int port) {
         if (number == EADDRINUSE)
             return fail(Code::kInUse, "port {} on {} is in use: choose another port in node.json", port,
                         bind);
-        return fail(Code::kIo, "cannot listen on {}:{}: {}", bind, port, system_text(number));
+        return fail(Code::kIo, "cannot listen on {}:{}: {}: check address and port in node.json", bind, port,
+                    system_text(number));
     }
     return Listener{socket, ntohs(own.sin_port)};
 }

@@ -5,7 +5,6 @@
 #include <thread>
 #include <unordered_map>
 
-#include "base/log.h"
 #include "storage/archive/object_files.h"
 #include "storage/archive/staged.h"
 #include "storage/dicom/digest.h"
@@ -78,6 +77,7 @@ struct Archive::State {
     Result<bool> insert_if_new(const NewInstance& instance);
     Result<StoreOutcome> compare_and_keep(StagedObject::State& staged, NewInstance instance);
     bool holds(const InstanceRow& row, const StagedObject::State& staged) const;
+    Result<bool> put_back(const InstanceRow& row, StagedObject::State& staged);
     Status quarantine(StagedObject::State& staged, const Error& error, const StoreContext& context);
 };
 
@@ -98,14 +98,7 @@ Result<std::unique_ptr<Archive>> Archive::open(const fs::path& node, Index& inde
     SCOPENODE_TRY(made);
     SCOPENODE_TRY(files.sync_folder(node / "objects"));
     SCOPENODE_TRY(files.sync_folder(node));
-    auto archive = std::unique_ptr<Archive>(new Archive(std::move(state)));
-    archive->state_->sweeper = std::thread([a = archive.get()] {
-        const auto removed = a->sweep();
-        if (removed && *removed > 0)
-            log::info("archive", "removed {} objects that were never acknowledged", *removed);
-        if (!removed) log::warning("archive", "sweep: {}", removed.error().message);
-    });
-    return archive;
+    return std::unique_ptr<Archive>(new Archive(std::move(state)));
 }
 
 Result<StagedObject::State> Archive::State::create() {
@@ -173,10 +166,11 @@ Result<StoreOutcome> Archive::State::compare_and_keep(StagedObject::State& stage
         const std::int64_t study = known.front().study_id;
         for (; compared < known.size(); ++compared) {
             if (!holds(known[compared], staged)) continue;
+            SCOPENODE_ASSIGN(const bool repaired, put_back(known[compared], staged));
+            const char* said = repaired ? "came again: its file was missing or damaged and has been replaced"
+                                        : "came again with the same content: kept once";
             SCOPENODE_TRY(index.write([&](Connection& db) {
-                return add_remark(
-                    db, study,
-                    {instance.received, "duplicate", uid, "came again with the same content: kept once"});
+                return add_remark(db, study, {instance.received, "duplicate", uid, said});
             }));
             return StoreOutcome::kDuplicate;
         }
@@ -200,6 +194,16 @@ bool Archive::State::holds(const InstanceRow& row, const StagedObject::State& st
     if (row.file_sha256 == staged.sha256) return true;
     const auto same = same_content(node / row.path, staged.absolute);
     return same && *same;
+}
+
+// What is answered as kept must be there: a file that is not what its row says gives way to the same bytes.
+Result<bool> Archive::State::put_back(const InstanceRow& row, StagedObject::State& staged) {
+    if (row.file_sha256 != staged.sha256) return false;
+    if (const auto digest = file_sha256(node / row.path); digest && *digest == row.file_sha256) return false;
+    SCOPENODE_TRY(files.rename(staged.absolute, node / row.path));
+    staged.keep();
+    SCOPENODE_TRY(files.sync_folder((node / row.path).parent_path()));
+    return true;
 }
 
 // An object of which no copy could be kept is not answered for good: the sender shall keep it.
@@ -269,6 +273,9 @@ fs::path Archive::absolute(const std::string& path) const {
 }
 Index& Archive::index() {
     return state_->index;
+}
+std::thread& Archive::sweeper() {
+    return state_->sweeper;
 }
 const std::atomic<bool>& Archive::closing() const {
     return state_->closing;

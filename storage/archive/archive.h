@@ -4,6 +4,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <vector>
 
 #include "base/core/clock.h"
 #include "base/core/files.h"
@@ -47,7 +49,7 @@ enum class StoreOutcome { kStored, kDuplicate, kConflict };
 ///   <node>/quarantine/<32 hex>.dcm        objects that were refused
 class Archive {
   public:
-    /// Makes the folders. Files without a row that an earlier process left are removed (own thread, later).
+    /// Makes the folders.
     static Result<std::unique_ptr<Archive>> open(const std::filesystem::path& node, Index& index,
                                                  FileSystem& files, std::uint64_t keep_free_bytes);
     ~Archive();
@@ -70,14 +72,20 @@ class Archive {
 
     /// Every row against its file: existence, size, sha256. Problems in words, one a line.
     Result<std::vector<std::string>> verify();
-    /// Removes object files without a row that an earlier process left; how many.
+    /// Takes object files without a row that an earlier process left out of `objects`: empty ones are removed,
+    /// others go to quarantine, because the index may be older than they are (restored from a backup). How many
+    /// went there.
     Result<int> sweep();
+    /// The same on a thread of its own, which ends with the archive.
+    void sweep_later();
 
     Index& index();
 
   private:
     struct State;
     explicit Archive(std::unique_ptr<State> state);
+    Result<std::vector<std::filesystem::path>> files_without_row();
+    std::thread& sweeper();
     const std::atomic<bool>& closing() const;
     const std::string& run() const;
     FileSystem& files();

@@ -1,24 +1,15 @@
-#include <array>
 #include <fstream>
 #include <unordered_set>
 
+#include "base/log.h"
 #include "storage/archive/archive.h"
+#include "storage/dicom/digest.h"
 #include "storage/index/catalog.h"
 
 namespace scopenode::storage {
 namespace {
 
 namespace fs = std::filesystem;
-
-Result<std::string> file_sha256(const fs::path& path) {
-    std::ifstream in(path, std::ios::binary);
-    if (!in) return fail(Code::kIo, "cannot read {}", path.string());
-    Sha256 hash;
-    std::vector<char> buffer(1 << 18);
-    while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || in.gcount() > 0)
-        hash.update({buffer.data(), static_cast<std::size_t>(in.gcount())});
-    return hash.hex();
-}
 
 std::string problem_of(const InstanceRow& row, const fs::path& path) {
     std::error_code ec;
@@ -50,27 +41,57 @@ Result<std::vector<std::string>> Archive::verify() {
 
 Result<int> Archive::sweep() {
     return guard(Code::kIo, [&]() -> Result<int> {
-        std::vector<fs::path> old_files;
-        for (const auto& entry : fs::recursive_directory_iterator(absolute("objects"))) {
-            if (closing()) return 0;
-            std::error_code ec;
-            if (entry.is_regular_file(ec) && !entry.path().stem().string().ends_with(run()))
-                old_files.push_back(entry.path());
-        }
-        if (old_files.empty()) return 0;
-        std::unordered_set<std::string> known;
-        SCOPENODE_TRY(index().read([&](Connection& db) -> Status {
-            return each_instance(db,
-                                 [&](const InstanceRow& row) { known.insert(absolute(row.path).string()); });
-        }));
-        int removed = 0;
-        for (const fs::path& path : old_files) {
+        SCOPENODE_ASSIGN(const auto strays, files_without_row());
+        std::vector<QuarantineRow> moved;
+        for (const fs::path& path : strays) {
             if (closing()) break;
-            if (known.contains(path.string())) continue;
-            SCOPENODE_TRY(files().remove(path));
-            ++removed;
+            std::error_code ec;
+            if (fs::file_size(path, ec) == 0 && !ec) {
+                SCOPENODE_TRY(files().remove(path));
+                continue;
+            }
+            const fs::path place = fs::path("quarantine") / path.filename();
+            SCOPENODE_TRY(files().rename(path, absolute(place.string())));
+            moved.push_back({0, index().clock().now(), place.string(), "NOT_IN_INDEX",
+                             "found without a row: it came while the program ended, or the index is older than it",
+                             "", ""});
         }
-        return removed;
+        if (moved.empty()) return 0;
+        SCOPENODE_TRY(files().sync_folder(absolute("quarantine")));
+        SCOPENODE_TRY(index().write([&](Connection& db) -> Status {
+            for (const QuarantineRow& row : moved) SCOPENODE_TRY(add_quarantine(db, row));
+            return {};
+        }));
+        return static_cast<int>(moved.size());
+    });
+}
+
+Result<std::vector<fs::path>> Archive::files_without_row() {
+    std::vector<fs::path> found;
+    for (const auto& entry : fs::recursive_directory_iterator(absolute("objects"))) {
+        if (closing()) return found;
+        std::error_code ec;
+        if (entry.is_regular_file(ec) && !entry.path().stem().string().ends_with(run()))
+            found.push_back(entry.path());
+    }
+    if (found.empty()) return found;
+    std::unordered_set<std::string> known;
+    SCOPENODE_TRY(index().read([&](Connection& db) -> Status {
+        return each_instance(db, [&](const InstanceRow& row) { known.insert(absolute(row.path).string()); });
+    }));
+    std::erase_if(found, [&](const fs::path& path) { return known.contains(path.string()); });
+    return found;
+}
+
+void Archive::sweep_later() {
+    sweeper() = std::thread([this] {
+        const auto moved = sweep();
+        if (!moved) log::warning("archive", "sweep: {}", moved.error().message);
+        if (moved && *moved > 0)
+            log::warning("archive",
+                         "{} without a row in the index moved to quarantine: never acknowledged, or the index "
+                         "is older (send them to this node again)",
+                         *moved == 1 ? "1 object" : fmt::format("{} objects", *moved));
     });
 }
 

@@ -30,7 +30,7 @@ Status ObjectFiles::make_lot() {
         }
         return files_.sync_folder(node_ / folder);
     };
-    Status made = fill();
+    Status made = guard(Code::kInternal, fill);
     if (made) return made;
     // Names that may not survive a power cut are of no use.
     for (Empty& spare : spare_) (void)files_.remove(node_ / spare.path);

@@ -4,6 +4,7 @@
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmdata/dcwcache.h>
 
+#include <fstream>
 #include <vector>
 
 #include "base/core/ids.h"
@@ -42,6 +43,16 @@ Result<std::string> content_digest(const std::filesystem::path& path) {
             return fail(Code::kCannotUnderstand, "{}: cannot be compared: {}", where, written.text());
         return hash.hex();
     });
+}
+
+Result<std::string> file_sha256(const std::filesystem::path& path) {
+    std::ifstream in(path, std::ios::binary);
+    if (!in) return fail(Code::kIo, "cannot read {}", path.string());
+    Sha256 hash;
+    std::vector<char> buffer(1 << 18);
+    while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || in.gcount() > 0)
+        hash.update({buffer.data(), static_cast<std::size_t>(in.gcount())});
+    return hash.hex();
 }
 
 }  // namespace scopenode::storage

@@ -10,4 +10,7 @@ namespace scopenode::storage {
 /// padding elements (FFFC,FFFC): equal for one object in different lossless transfer syntaxes. Hex.
 Result<std::string> content_digest(const std::filesystem::path& file);
 
+/// SHA-256 of a file's bytes, 64 lower-case hex digits.
+Result<std::string> file_sha256(const std::filesystem::path& path);
+
 }  // namespace scopenode::storage

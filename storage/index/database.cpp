@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -15,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/core/files.h"
 #include "storage/index/migrate.h"
 
 namespace scopenode::storage {
@@ -52,13 +54,22 @@ void lay_out_log(const std::filesystem::path& database) {
     ::close(fd);
 }
 
+/// Of the exception that is being handled.
+Error error_now() {
+    try {
+        throw;
+    } catch (const SQLite::Exception& e) {
+        return database_error(e);
+    } catch (...) {
+        return error_of_current_exception(Code::kDatabase);
+    }
+}
+
 Status run_guarded(const std::function<Status(Connection&)>& body, Connection& connection) {
     try {
         return body(connection);
-    } catch (const SQLite::Exception& e) {
-        return fail(database_error(e));
     } catch (...) {
-        return fail(error_of_current_exception(Code::kDatabase));
+        return fail(error_now());
     }
 }
 
@@ -117,7 +128,12 @@ struct Index::State {
         bool done = false;
         std::condition_variable wake;
     };
-    using Batch = std::vector<Write*>;
+    struct Batch {
+        std::array<Write*, kMostBodiesACommit> writes;
+        std::size_t count = 0;
+        auto begin() const { return writes.begin(); }
+        auto end() const { return writes.begin() + static_cast<std::ptrdiff_t>(count); }
+    };
 
     State(std::filesystem::path path, const Clock& c, bool ro)
         : file(std::move(path)), clock(c), read_only(ro) {}
@@ -151,16 +167,16 @@ struct Index::State {
     void want_checkpoint();
     Status write(const std::function<Status(Connection&)>& body);
     Batch next_batch();
-    void begin(Batch& batch);
-    void commit(Batch& batch);
+    void begin(const Batch& batch);
+    void commit(const Batch& batch) noexcept;
 };
 
 Index::State::Batch Index::State::next_batch() {
     Batch batch;
-    while (!queue.empty() && batch.size() < kMostBodiesACommit) {
+    while (!queue.empty() && batch.count < kMostBodiesACommit) {
         const bool alone = !queue.front()->body;
-        if (alone && !batch.empty()) break;
-        batch.push_back(queue.front());
+        if (alone && batch.count > 0) break;
+        batch.writes[batch.count++] = queue.front();
         queue.pop_front();
         if (alone) break;
     }
@@ -175,7 +191,7 @@ Status Index::State::write(const std::function<Status(Connection&)>& body) {
     if (own.done) return own.outcome;
     committing = true;
     while (!own.done) {
-        Batch batch = next_batch();
+        const Batch batch = next_batch();
         lock.unlock();
         commit(batch);
         lock.lock();
@@ -235,11 +251,11 @@ void Index::State::stop() {
 }
 
 // One transaction, a savepoint for each body when there are several.
-void Index::State::begin(Batch& batch) {
+void Index::State::begin(const Batch& batch) {
     auto& db = writer->handle();
     writer->prepare("BEGIN IMMEDIATE").exec();
     for (Write* write : batch) {
-        if (batch.size() > 1) writer->prepare("SAVEPOINT one").exec();
+        if (batch.count > 1) writer->prepare("SAVEPOINT one").exec();
         write->outcome = run_guarded(write->body, *writer);
         const bool undone = sqlite3_get_autocommit(db.getHandle()) != 0;
         if (undone) {
@@ -249,7 +265,7 @@ void Index::State::begin(Batch& batch) {
             for (Write* lost : batch) lost->outcome = fail(why);
             return;
         }
-        if (batch.size() == 1) {
+        if (batch.count == 1) {
             if (!write->outcome) db.exec("ROLLBACK");
         } else {
             if (!write->outcome) db.exec("ROLLBACK TO one");
@@ -258,10 +274,10 @@ void Index::State::begin(Batch& batch) {
     }
 }
 
-// One sync for the whole batch.
-void Index::State::commit(Batch& batch) {
+// One sync for the whole batch. Others wait for the end: what cannot even be reported ends the program.
+void Index::State::commit(const Batch& batch) noexcept {
     auto* handle = writer->handle().getHandle();
-    if (!batch.front()->body) {
+    if (!batch.writes[0]->body) {
         sqlite3_wal_checkpoint_v2(handle, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
         return;
     }
@@ -270,11 +286,12 @@ void Index::State::commit(Batch& batch) {
         writer->reset_all();
         if (sqlite3_get_autocommit(handle) == 0) writer->prepare("COMMIT").exec();
         commits += 1;
-        bodies += batch.size();
-    } catch (const SQLite::Exception& e) {
+        bodies += batch.count;
+    } catch (...) {
+        const Error why = error_now();
         writer->reset_all();
         if (sqlite3_get_autocommit(handle) == 0) writer->handle().tryExec("ROLLBACK");
-        for (Write* write : batch) write->outcome = fail(database_error(e));
+        for (Write* write : batch) write->outcome = fail(why);
     }
 }
 
@@ -309,6 +326,7 @@ Index::~Index() {
 
 Status Index::write(std::function<Status(Connection&)> body) {
     if (state_->read_only) return fail(Code::kInternal, "the index was opened to read only");
+    if (!body) return fail(Code::kInternal, "nothing to write");
     return state_->write(body);
 }
 
@@ -352,7 +370,11 @@ Status Index::backup(const std::filesystem::path& to) {
         SQLite::Statement copy(from, "VACUUM INTO ?");
         copy.bind(1, to.string());
         copy.exec();
-        return {};
+        const int fd = ::open(to.c_str(), O_RDONLY | O_CLOEXEC);
+        const bool synced = fd >= 0 && ::fsync(fd) == 0;
+        if (fd >= 0) ::close(fd);
+        if (!synced) return fail(Code::kIo, "cannot sync {}", to.string());
+        return real_files().sync_folder(to.has_parent_path() ? to.parent_path() : ".");
     });
 }
 

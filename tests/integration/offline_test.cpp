@@ -131,6 +131,7 @@ TEST_CASE("every command has help and wrong usage is 2 with one line") {
         CHECK_MESSAGE(wrong.rc == 2, wrong.output);
         CHECK_MESSAGE(one_line(wrong.output), wrong.output);
     }
+    CHECK(program({"nonsense"}).output.find("there is no command 'nonsense'") != std::string::npos);
     CHECK(program({"--version"}).output.starts_with("scopenode 0."));
 }
 

@@ -69,6 +69,8 @@ std::string determined_words(const StudyAnalysis& analysis, const Verdicts& verd
         text += fmt::format(" Highest on slice {} of {} from below (z = {:.1f} mm).", best + 1,
                             analysis.slices.size(), analysis.slices[best].z_mm);
     }
+    if (present.size() == 1 && verdicts[0].presence == Presence::kPresent && unknown.empty())
+        text += " No single type reached its threshold: the type is open.";
     if (!unknown.empty())
         text += " Undetermined, which does not mean absent: " + joined(unknown, " and ") + ".";
     if (!absent.empty()) text += " Below the threshold: " + joined(absent, " and ") + ".";

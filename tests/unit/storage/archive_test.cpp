@@ -283,7 +283,7 @@ TEST_CASE("a full disk keeps nothing and says so whatever ran into it") {
     CHECK(node.store(Ct{}) == StoreOutcome::kStored);
 }
 
-TEST_CASE("the sweep removes what an earlier process left and nothing else") {
+TEST_CASE("the sweep takes what an earlier process left out of objects and nothing is lost") {
     Node node;
     REQUIRE(node.store(Ct{}));
     auto arriving = node.archive->stage();
@@ -295,9 +295,33 @@ TEST_CASE("the sweep removes what an earlier process left and nothing else") {
     std::filesystem::last_write_time(orphan, hour_ago);
     const auto row = node.index->read([](Connection& db) { return find_instance(db, "2.25.3"); });
     std::filesystem::last_write_time(node.archive->absolute((*row)->path), hour_ago);
+    const auto spare = orphan.parent_path() / "spare.dcm";
+    REQUIRE(write_file(real_files(), spare, ""));
     CHECK(*node.archive->sweep() == 1);
+    CHECK_FALSE(std::filesystem::exists(spare));
     CHECK_FALSE(std::filesystem::exists(orphan));
     CHECK(node.files_under("objects") == 2);
+    const auto rows = node.index->read([](Connection& db) { return list_quarantine(db, 10); });
+    REQUIRE(rows->size() == 1);
+    CHECK(rows->front().reason_code == "NOT_IN_INDEX");
+    CHECK(read_file(node.archive->absolute(rows->front().path)) == "left");
+    CHECK(*node.archive->sweep() == 0);
+}
+
+TEST_CASE("an object whose file is missing or damaged is put back when it comes again") {
+    Node node;
+    REQUIRE(node.store(Ct{}) == StoreOutcome::kStored);
+    const auto row = node.index->read([](Connection& db) { return find_instance(db, "2.25.3"); });
+    const auto file = node.archive->absolute((*row)->path);
+    SUBCASE("missing") { std::filesystem::remove(file); }
+    SUBCASE("cut") { std::filesystem::resize_file(file, 100); }
+    REQUIRE(node.archive->verify()->size() == 1);
+    CHECK(node.store(Ct{}) == StoreOutcome::kDuplicate);
+    CHECK(node.archive->verify()->empty());
+    CHECK(read_file(file) == Ct{}.bytes());
+    CHECK(node.count("SELECT count(*) FROM remarks WHERE text LIKE '%replaced%'") == 1);
+    CHECK(node.store(Ct{}) == StoreOutcome::kDuplicate);
+    CHECK(node.count("SELECT count(*) FROM remarks WHERE text LIKE '%replaced%'") == 1);
 }
 
 TEST_CASE("an own result is stored with its rows or not at all") {

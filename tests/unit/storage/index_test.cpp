@@ -69,6 +69,14 @@ TEST_CASE("an edited migration is refused") {
     CHECK(Index::open(file, clock).error().code == Code::kDatabase);
 }
 
+TEST_CASE("a write without a body is a fault and a body that throws undoes only itself") {
+    Node node;
+    CHECK(node.index->write({}).error().code == Code::kInternal);
+    CHECK_FALSE(node.index->write([](Connection&) -> Status { throw std::runtime_error("thrown"); }));
+    CHECK(node.index->write([](Connection& db) { return add_quarantine(db, QuarantineRow{}); }));
+    CHECK(node.count("SELECT count(*) FROM quarantine") == 1);
+}
+
 TEST_CASE("bodies that wait together share a commit and only the failed one is undone") {
     Node node;
     const auto before = node.index->counters();
