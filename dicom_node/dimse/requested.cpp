@@ -124,22 +124,21 @@ Status RequestedAssociation::explain(const OFCondition& condition) const {
 
 Result<T_ASC_PresentationContextID> RequestedAssociation::context_for(const std::string& sop_class_uid,
                                                                       DcmDataset& data_set) {
-    const char* sop_class = sop_class_uid.c_str();
     const DcmXfer own(data_set.getOriginalXfer());
-    if (const auto id = ASC_findAcceptedPresentationContextID(association_, sop_class, own.getXferID()))
-        return id;
-    for (const auto plain : {EXS_LittleEndianExplicit, EXS_LittleEndianImplicit}) {
-        const auto id =
-            ASC_findAcceptedPresentationContextID(association_, sop_class, DcmXfer(plain).getXferID());
+    for (const auto wanted : {own.getXfer(), EXS_LittleEndianExplicit, EXS_LittleEndianImplicit}) {
+        const auto id = ASC_findAcceptedPresentationContextID(association_, sop_class_uid.c_str(),
+                                                              DcmXfer(wanted).getXferID());
         if (id == 0) continue;
+        // DCMTK answers with another syntax of the class where the wanted one was not accepted.
         T_ASC_PresentationContext context{};
         ASC_findAcceptedPresentationContext(association_->params, id, &context);
-        const E_TransferSyntax accepted = DcmXfer(context.acceptedTransferSyntax).getXfer();
-        if (DcmXfer(accepted).isEncapsulated()) continue;
-        if (own.isEncapsulated() &&
-            (data_set.chooseRepresentation(accepted, nullptr).bad() || !data_set.canWriteXfer(accepted)))
-            return fail(Code::kPeerRefused, "{1} does not take {0}, which cannot be decoded here",
-                        own.getXferName(), peer_text(peer_));
+        const DcmXfer accepted(context.acceptedTransferSyntax);
+        if (accepted.getXfer() == own.getXfer()) return id;
+        if (accepted.isEncapsulated()) continue;
+        if (own.isEncapsulated() && (data_set.chooseRepresentation(accepted.getXfer(), nullptr).bad() ||
+                                     !data_set.canWriteXfer(accepted.getXfer())))
+            return fail(Code::kPeerRefused, "{} does not take {}, which cannot be decoded here", peer_text(peer_),
+                        own.getXferName());
         return id;
     }
     return fail(Code::kPeerRefused, "{} does not take SOP class {} in {}", peer_text(peer_), sop_class_uid,
