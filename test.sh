@@ -48,7 +48,9 @@ if [ "$preset" = asan ]; then
     export ASAN_OPTIONS="detect_leaks=0:abort_on_error=0:${ASAN_OPTIONS:-}" UBSAN_OPTIONS="print_stacktrace=1"
 fi
 if [ "$preset" = tsan ]; then
-    export TSAN_OPTIONS="second_deadlock_stack=1:${TSAN_OPTIONS:-}"
+    # Threads of libraries that are not instrumented are false alarms.
+    export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
+    export TSAN_OPTIONS="suppressions=$PWD/tests/support/tsan.supp:second_deadlock_stack=1:${TSAN_OPTIONS:-}"
 fi
 # A slow machine that is shared with others may miss a deadline once; what fails twice is a fault.
 again=()
