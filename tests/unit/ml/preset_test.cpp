@@ -7,21 +7,6 @@ using namespace scopenode::ml;
 
 namespace {
 
-Preset with_four_backbones(int width, int heads, int mlp, int blocks, Attention attention) {
-    Preset preset;
-    preset.windows = {{40, 80}, {80, 200}, {40, 380}};
-    for (const char* name : {"xception", "efficientnet_b5", "resnet152v2", "densenet201"})
-        preset.backbones.push_back({name, 1, 1});
-    preset.tokens = Tokens::kPatchesCls;
-    preset.global_channels = preset.token_width = width;
-    preset.heads = heads;
-    preset.head_dim = width / heads;
-    preset.mlp_width = mlp;
-    preset.blocks = blocks;
-    preset.attention = attention;
-    return preset;
-}
-
 long paper_parameters(const Preset& preset) {
     const auto figures = preset_figures(preset);
     REQUIRE(figures);
@@ -43,15 +28,21 @@ TEST_CASE("efficient_scopeformer has the paper's parameters and cost to the inte
     CHECK(figures->token_shape == std::vector<long>{384, 64});
 }
 
-TEST_CASE("The other configurations have the paper's parameters too") {
-    CHECK(paper_parameters(with_four_backbones(516, 12, 3072, 8, Attention::kMhsa)) == 34'236'930);
-    CHECK(paper_parameters(with_four_backbones(512, 16, 4096, 8, Attention::kMhsa)) == 42'300'934);
-    CHECK(paper_parameters(with_four_backbones(1024, 16, 4096, 4, Attention::kMhsa)) == 51'497'990);
-    CHECK(paper_parameters(with_four_backbones(1024, 16, 4096, 8, Attention::kMhra)) == 101'873'030);
-    auto token_reduced = find_preset("efficient_scopeformer");
-    REQUIRE(token_reduced);
-    token_reduced->tokens = Tokens::kChannelsCls;
-    CHECK(paper_parameters(*token_reduced) == 6'359'110);
+TEST_CASE("the eleven systems of the paper have its parameters to the integer") {
+    const std::pair<const char*, long> expected[] = {
+        {"scopeformer_s", 34'236'930},          {"scopeformer_b", 42'300'934},
+        {"scopeformer_m", 50'697'734},          {"scopeformer_l4", 51'497'990},
+        {"scopeformer_l8", 101'870'598},        {"scopeformer_l16", 202'615'814},
+        {"deep_scopeformer_l8", 101'873'030},   {"deep_scopeformer_tr_l8", 6'359'110},
+        {"efficient_scopeformer", 6'356'742},   {"scopeformer_2021", 689'402'886},
+        {"scaled_scopeformer_2021", 822'620'166},
+    };
+    for (const auto& [name, parameters] : expected) {
+        CAPTURE(name);
+        const auto preset = find_preset(name);
+        REQUIRE(preset);
+        CHECK(paper_parameters(*preset) == parameters);
+    }
 }
 
 TEST_CASE("scopeformer_nano keeps inside its limits") {
