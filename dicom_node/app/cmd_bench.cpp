@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <condition_variable>
 #include <map>
@@ -49,7 +48,7 @@ class MemoryWatch {
               std::mutex mutex;
               std::unique_lock lock(mutex);
               while (!stop.stop_requested()) {
-                  most_ = std::max(most_.load(), child.resident_mib());
+                  most_ = std::max(most_, child.resident_mib());
                   wake_.wait_for(lock, stop, std::chrono::milliseconds(20), [] { return false; });
               }
           }) {}
@@ -60,7 +59,7 @@ class MemoryWatch {
     }
 
   private:
-    std::atomic<double> most_{0};
+    double most_ = 0;  ///< of the thread until it has ended
     std::condition_variable_any wake_;
     std::jthread thread_;
 };

@@ -43,25 +43,29 @@ Result<int> Archive::sweep() {
     return guard(Code::kIo, [&]() -> Result<int> {
         SCOPENODE_ASSIGN(const auto strays, files_without_row());
         std::vector<QuarantineRow> moved;
+        Status swept;  // a fault ends the sweep, but what was moved until then gets its rows
         for (const fs::path& path : strays) {
-            if (closing()) break;
+            if (closing() || !swept) break;
             std::error_code ec;
             if (fs::file_size(path, ec) == 0 && !ec) {
-                SCOPENODE_TRY(files().remove(path));
+                swept = files().remove(path);
                 continue;
             }
             const fs::path place = fs::path("quarantine") / path.filename();
-            SCOPENODE_TRY(files().rename(path, absolute(place.string())));
+            swept = files().rename(path, absolute(place.string()));
+            if (!swept) break;
             moved.push_back({0, index().clock().now(), place.string(), "NOT_IN_INDEX",
                              "found without a row: it came while the program ended, or the index is older than it",
                              "", ""});
         }
-        if (moved.empty()) return 0;
-        SCOPENODE_TRY(files().sync_folder(absolute("quarantine")));
-        SCOPENODE_TRY(index().write([&](Connection& db) -> Status {
-            for (const QuarantineRow& row : moved) SCOPENODE_TRY(add_quarantine(db, row));
-            return {};
-        }));
+        if (!moved.empty()) {
+            SCOPENODE_TRY(files().sync_folder(absolute("quarantine")));
+            SCOPENODE_TRY(index().write([&](Connection& db) -> Status {
+                for (const QuarantineRow& row : moved) SCOPENODE_TRY(add_quarantine(db, row));
+                return {};
+            }));
+        }
+        SCOPENODE_TRY(swept);
         return static_cast<int>(moved.size());
     });
 }
@@ -69,7 +73,7 @@ Result<int> Archive::sweep() {
 Result<std::vector<fs::path>> Archive::files_without_row() {
     std::vector<fs::path> found;
     for (const auto& entry : fs::recursive_directory_iterator(absolute("objects"))) {
-        if (closing()) return found;
+        if (closing()) return std::vector<fs::path>{};
         std::error_code ec;
         if (entry.is_regular_file(ec) && !entry.path().stem().string().ends_with(run()))
             found.push_back(entry.path());

@@ -81,6 +81,17 @@ TEST_CASE("what is not DICOM gets one line from infer") {
     const auto missing = program({"infer", "/no/such/file", "--out", (folder.path() / "out").string()});
     CHECK(missing.rc == 1);
     CHECK_MESSAGE(one_line(missing.output), missing.output);
+    const auto nothing = program({"send", "A@127.0.0.1:1", folder.path().string()});
+    CHECK(nothing.rc == 1);
+    CHECK(nothing.output.find("no DICOM object was found") != std::string::npos);
+    const auto model = program({"infer", text.string(), "--out", "x", "--model", "/no/such/model"});
+    CHECK(model.rc == 1);
+    CHECK_MESSAGE(model.output.find("no model '/no/such/model'") != std::string::npos, model.output);
+    CHECK_MESSAGE(one_line(model.output), model.output);
+    const auto slice = make_phantoms(folder.path() / "phantom", 1, 1, 22).at(0).slices.at(0);
+    const auto out = program({"infer", slice.string(), "--out", (text / "out").string()});
+    CHECK(out.rc == 1);
+    CHECK_MESSAGE(out.output.find("cannot make folder") != std::string::npos, out.output);
     const auto device = program({"infer", text.string(), "--out", "x", "--device", "tpu"});
     CHECK(device.rc == 2);
     CHECK_MESSAGE(one_line(device.output), device.output);

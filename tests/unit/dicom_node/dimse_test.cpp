@@ -295,6 +295,29 @@ TEST_CASE("files in every transfer syntax that is taken arrive as they were sent
     CHECK(scp.objects().size() == counters.stored + counters.conflicts);
 }
 
+TEST_CASE("files that nobody named are passed over when they are no DICOM and a lost peer is told with the count") {
+    const Scp scp;
+    const TemporaryFolder folder;
+    const fs::path table = folder.path() / "labels.csv", slice = folder.path() / "slice.dcm";
+    REQUIRE(write_file(real_files(), table, "ID,Label\n"));
+    REQUIRE(write_file(real_files(), slice, slice_bytes(0)));
+    SendOptions options;
+    const auto named = send_files(scp.peer(), {table, slice}, options);
+    REQUIRE(named);
+    CHECK(named->failures.size() == 1);
+    options.found = {table, slice};
+    const auto found = send_files(scp.peer(), {table, slice}, options);
+    REQUIRE(found);
+    CHECK(found->sent == 1);
+    CHECK(found->passed_over == 1);
+    CHECK(found->failures.empty());
+    auto nobody = scp.peer();
+    nobody.port = test::free_port();
+    const auto lost = send_files(nobody, {slice}, {});
+    REQUIRE_FALSE(lost);
+    CHECK(lost.error().message.find("0 of 1 files sent before") != std::string::npos);
+}
+
 TEST_CASE("the sender tells permanent refusals from passing ones") {
     const Scp scp;
     const workflows::SendItem item{kCt, test::SmallStudy{}.sop_instance_uid(0), slice_bytes(0)};

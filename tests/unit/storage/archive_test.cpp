@@ -96,26 +96,6 @@ TEST_CASE("objects share the sync of their folder and files that none took go wi
     CHECK(files() == 8);
 }
 
-TEST_CASE("a digest does not hang on the pieces in which the bytes came") {
-    Node node;
-    Ct ct;
-    ct.size = 1200;
-    const std::string bytes = ct.bytes();
-    REQUIRE(bytes.size() > 2 << 20);
-    for (const std::size_t piece : {std::size_t{4096}, std::size_t{700000}, bytes.size()}) {
-        auto object = node.archive->stage();
-        REQUIRE(object);
-        for (std::size_t at = 0; at < bytes.size(); at += piece)
-            REQUIRE(object->append(std::string_view(bytes).substr(at, piece)));
-        (void)node.archive->store(std::move(*object), {"AE", "", "1.2.840.10008.5.1.4.1.1.2", "2.25.3", "", ""});
-    }
-    // Kept once: the second and the third had the digest of the first.
-    CHECK(node.count("SELECT count(*) FROM instances") == 1);
-    const auto row = node.index->read([](Connection& db) { return find_instance(db, "2.25.3"); });
-    REQUIRE(*row);
-    CHECK((*row)->file_sha256 == sha256_hex(bytes));
-}
-
 TEST_CASE("sixteen threads that store at once share commits") {
     Node node;
     std::vector<std::thread> threads;
@@ -306,6 +286,38 @@ TEST_CASE("the sweep takes what an earlier process left out of objects and nothi
     CHECK(rows->front().reason_code == "NOT_IN_INDEX");
     CHECK(read_file(node.archive->absolute(rows->front().path)) == "left");
     CHECK(*node.archive->sweep() == 0);
+}
+
+TEST_CASE("only a node that serves sweeps and a fault keeps what could not be moved") {
+    FullDisk disk;
+    Node node(disk);
+    const auto orphan = node.folder.path() / "objects" / "ab" / "orphan.dcm";
+    REQUIRE(write_file(real_files(), orphan, "left"));
+    node.archive.reset();
+    auto again = Archive::open(node.folder.path(), *node.index, disk, 0);
+    REQUIRE(again);
+    again->reset();
+    CHECK(std::filesystem::exists(orphan));
+    again = Archive::open(node.folder.path(), *node.index, disk, 0);
+    disk.at = FullDisk::At::kRename;
+    CHECK(again->get()->sweep().error().code == Code::kOutOfResources);
+    CHECK(std::filesystem::exists(orphan));
+    CHECK(node.count("SELECT count(*) FROM quarantine") == 0);
+    disk.at = FullDisk::At::kNever;
+    again->get()->sweep_later();
+    while (std::filesystem::exists(orphan)) std::this_thread::yield();
+    again->reset();
+    CHECK(node.count("SELECT count(*) FROM quarantine") == 1);
+}
+
+TEST_CASE("an object that cannot be put back is not answered as kept") {
+    FullDisk disk;
+    Node node(disk);
+    REQUIRE(node.store(Ct{}) == StoreOutcome::kStored);
+    const auto row = node.index->read([](Connection& db) { return find_instance(db, "2.25.3"); });
+    std::filesystem::remove(node.archive->absolute((*row)->path));
+    disk.at = FullDisk::At::kRename;
+    CHECK(node.store(Ct{}).error().code == Code::kOutOfResources);
 }
 
 TEST_CASE("an object whose file is missing or damaged is put back when it comes again") {

@@ -77,6 +77,21 @@ TEST_CASE("a write without a body is a fault and a body that throws undoes only 
     CHECK(node.count("SELECT count(*) FROM quarantine") == 1);
 }
 
+TEST_CASE("a commit that fails is told to its writer and the next one goes on") {
+    Node node;
+    const Status failed = node.index->write([](Connection& db) -> Status {
+        db.handle().exec("PRAGMA defer_foreign_keys = ON");
+        db.handle().exec("INSERT INTO series (study, series_uid, modality, description, body_part, series_number)"
+                         " VALUES (4711, '2.25.1', '', '', '', '')");
+        return {};
+    });
+    REQUIRE_FALSE(failed);
+    CHECK(failed.error().code == Code::kDatabase);
+    CHECK(node.count("SELECT count(*) FROM series") == 0);
+    CHECK(node.index->write([](Connection& db) { return add_quarantine(db, QuarantineRow{}); }));
+    CHECK(node.count("SELECT count(*) FROM quarantine") == 1);
+}
+
 TEST_CASE("bodies that wait together share a commit and only the failed one is undone") {
     Node node;
     const auto before = node.index->counters();

@@ -19,7 +19,7 @@ inline constexpr const char* kCt = "1.2.840.10008.5.1.4.1.1.2";
 /// A small CT object; `grey` tells contents apart.
 struct Ct {
     std::string patient_id = "P1", study_uid = "2.25.1", series_uid = "2.25.2", sop_instance_uid = "2.25.3";
-    int grey = 40, size = 16;
+    int grey = 40;
 
     std::string bytes() const {
         storage::CtSlice s;
@@ -29,8 +29,8 @@ struct Ct {
         s.series_uid = series_uid;
         s.sop_instance_uid = sop_instance_uid;
         s.frame_of_reference_uid = "2.25.4";
-        s.rows = s.columns = size;
-        const std::vector<std::int32_t> raw(static_cast<std::size_t>(size) * size, 1024 + grey);
+        s.rows = s.columns = 16;
+        const std::vector<std::int32_t> raw(256, 1024 + grey);
         s.raw = raw;
         auto encoded = storage::encode_ct(s);
         return encoded ? *encoded : "";

@@ -117,6 +117,20 @@ TEST_CASE("the header of a report holds identity and times from records") {
     CHECK(other.find("(0008,0033) TM [024500.123000]") != std::string::npos);
 }
 
+TEST_CASE("a hemorrhage of which no type reaches its threshold is said to be open") {
+    const TemporaryFolder folder;
+    auto analysis = sample_analysis(28);
+    auto report = read_report(written(folder, analysis, sample_context()));
+    REQUIRE(report);
+    CHECK(report->conclusion.find("the type is open") == std::string::npos);
+    analysis.findings.fill(Presence::kAbsent);
+    analysis.findings[0] = Presence::kPresent;
+    analysis.probabilities[5] = 0.01f;
+    report = read_report(written(folder, analysis, sample_context()));
+    REQUIRE(report);
+    CHECK(report->conclusion.find("the type is open") != std::string::npos);
+}
+
 TEST_CASE("absent and undetermined are said and never mixed up") {
     const TemporaryFolder folder;
     auto path = written(folder, absent_analysis(28), sample_context());
