@@ -20,6 +20,7 @@ void add_models_command(CLI::App& app, int& exit_code);    ///< list, info, eval
 void add_phantom_command(CLI::App& app, int& exit_code);
 void add_train_command(CLI::App& app, int& exit_code);     ///< run
 void add_bench_command(CLI::App& app, int& exit_code);     ///< receive, report
+void add_weights_command(CLI::App& app, int& exit_code);  ///< import, verify
 void add_report_command(CLI::App& app, int& exit_code);    ///< `report read FILE`: a report in words
 
 /// "scopenode: <message>" on stderr; returns 1 (2 for kInvalidArgument).

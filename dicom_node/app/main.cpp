@@ -24,6 +24,7 @@ void add_commands(CLI::App& app, int& exit_code) {
     add_outbox_command(app, exit_code);
     add_archive_command(app, exit_code);
     add_models_command(app, exit_code);
+    add_weights_command(app, exit_code);
     add_bench_command(app, exit_code);
     add_report_command(app, exit_code);
 }

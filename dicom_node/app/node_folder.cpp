@@ -170,6 +170,13 @@ Result<ml::ModelFiles> chosen_model(const std::string& node, const std::string& 
     return registered_model(node_folder(""), model);
 }
 
+Result<ml::Preset> chosen_preset(const std::string& name) {
+    std::error_code ec;
+    if (!fs::is_regular_file(name, ec)) return ml::find_preset(name);
+    SCOPENODE_ASSIGN(const auto text, read_file(name));
+    return ml::parse_preset(text);
+}
+
 int report(const Error& error) {
     std::string line = error.message;
     while (!line.empty() && line.back() == '\n') line.pop_back();

@@ -44,6 +44,9 @@ Result<ml::ModelFiles> champion_model(storage::Index& index, const std::filesyst
 /// `--model ID|DIR` and `--node DIR` of the offline commands; both empty: the built-in model.
 Result<ml::ModelFiles> chosen_model(const std::string& node, const std::string& model);
 
+/// `--preset P`: the name of a built-in preset, or a file that holds one.
+Result<ml::Preset> chosen_preset(const std::string& name);
+
 /// Text to stdout with one newline at the end, or the error by report(): the exit code.
 int print(const Result<std::string>& text);
 const char* program_version();

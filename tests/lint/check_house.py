@@ -36,6 +36,7 @@ LIBRARIES = [
     (r"dcmtk/", ("storage/", "workflows/", "dicom_node/", "tests/"), "DCMTK is not for this room"),
     (r"dcmtk/dcmnet/", ("dicom_node/", "tests/"), "networking is for dicom_node only"),
     (r"sys/socket\.h|netinet/|arpa/inet\.h|sys/un\.h", ("dicom_node/", "tests/"), "sockets are for dicom_node only"),
+    (r"hdf5|H5\w*\.h", ("ml/weights/keras_h5.cpp", "tests/support/", "tests/fuzz/"), "HDF5 is seen in ml/weights/keras_h5.cpp only"),
     (r"SQLiteCpp/|sqlite3\.h", ("storage/", "tests/"), "SQLite is seen in storage only"),
 ]
 SQL = re.compile(r'"\s*(SELECT\s|INSERT\s+(OR\s+\w+\s+)?INTO\s|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s|CREATE\s+'
