@@ -8,6 +8,7 @@
 
 #include "base/core/files.h"
 #include "base/core/ids.h"
+#include "ml/json_depth.h"
 
 namespace scopenode::ml {
 namespace {
@@ -119,6 +120,7 @@ double sigmoid(double x) {
 }  // namespace
 
 Result<Manifest> parse_manifest(const std::string& json) {
+    if (nests_too_deep(json)) return fail(Code::kDamagedModel, "model.json is not a model's manifest: it nests too deep");
     try {
         return read_manifest(Json::parse(json));
     } catch (const std::exception& error) {

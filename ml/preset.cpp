@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "ml/json_depth.h"
 #include "scopenode_presets.h"
 
 namespace scopenode::ml {
@@ -139,6 +140,7 @@ std::string joined(const std::vector<std::string>& faults) {
 }  // namespace
 
 Result<Preset> parse_preset(const std::string& json) {
+    if (nests_too_deep(json)) return fail(Code::kInvalidArgument, "the preset nests too deep");
     const Json root = Json::parse(json, nullptr, false);
     if (root.is_discarded()) return fail(Code::kInvalidArgument, "the preset is not JSON");
     std::vector<std::string> faults;

@@ -90,3 +90,16 @@ TEST_CASE("An impossible preset is refused before a network is built") {
     preset->backbones[0].name = "vgg";
     CHECK_FALSE(preset_figures(*preset));
 }
+
+TEST_CASE("JSON that nests without end is refused before anything recurses") {
+    for (const std::string open : {"[", "{\"a\":"}) {
+        std::string deep = "{\"tokens\":";
+        for (int i = 0; i < 200'000; ++i) deep += open;
+        const auto preset = parse_preset(deep);
+        REQUIRE_FALSE(preset);
+        CHECK(preset.error().message == "the preset nests too deep");
+    }
+    CHECK_FALSE(parse_preset(R"({"tokens": "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["})")
+                    .error()
+                    .message.ends_with("too deep"));
+}
