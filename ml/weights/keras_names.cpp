@@ -184,11 +184,11 @@ Result<Assignment> assign_keras(const std::string& backbone, std::span<const Ten
     }
     Assignment assignment;
     std::size_t by_order = 0;
-    for (const auto& [layer, parts] : wanted) {
-        const auto found = layers.find(layer);
-        if (found == layers.end()) return lacking(backbone, layers, wanted, layer);
-        SCOPENODE_TRY(fill_layer(layer, parts, found->second, sources, assignment, by_order));
-    }
+    // First, since a layer of another network may have the same name and other weights.
+    for (const auto& item : wanted)
+        if (!layers.count(item.first)) return lacking(backbone, layers, wanted, item.first);
+    for (const auto& [layer, parts] : wanted)
+        SCOPENODE_TRY(fill_layer(layer, parts, layers.at(layer), sources, assignment, by_order));
     if (by_order > 0)
         assignment.notes.push_back(
             fmt::format("{} layers have older weight names and were read in their order, as Keras does", by_order));

@@ -20,7 +20,7 @@ struct H5Layer {
     std::vector<H5Weight> weights;
 };
 struct H5Options {
-    std::string top;              ///< "/model_weights" in the file of a whole model
+    std::string top = {};         ///< "/model_weights" in the file of a whole model
     std::size_t chunk = 0;        ///< names in each chunk of a list; 0: not chunked
     bool variable_texts = false;  ///< as h5py writes lists of str; Keras writes bytes of one length
     bool with_lists = true;

@@ -60,7 +60,7 @@ TEST_CASE("Keras' lists of layers and weights are followed") {
     CHECK((*entries)[0].name == "conv1/conv/kernel");
     CHECK((*entries)[1].name == "a/kernel");
     CHECK((*entries)[3].name == "b/c/gamma");
-    tree.groups["/model_weights/inner"]["weight_names1"] = {"a/kernel:0"};
+    tree.groups["/model_weights/inner"]["weight_names1"] = {"b/c/gamma:0", "a/kernel:0"};
     CHECK(has(fault(tree), "holds 'a/kernel' twice"));
 }
 
