@@ -2,6 +2,7 @@
 #include "dicom_node/app/commands.h"
 #include "dicom_node/app/flatten_child.h"
 #include "dicom_node/app/node_folder.h"
+#include "ml/weights/image_file.h"
 #include "ml/weights/keras_h5.h"
 #include "ml/weights/untrained.h"
 

@@ -29,10 +29,4 @@ Result<ModelFiles> untrained_model(const UntrainedOptions& options, const Import
 /// Refuses what untrained_model() would refuse, before any work is done.
 Status check_before(const UntrainedOptions& options, const ModelFiles& before);
 
-/// The tensor `image` of a safetensors file, for run_backbone(): N x 3 x H x W, float32 in [0,1], H and W multiples
-/// of 32. kInvalidArgument says what is wrong.
-Result<FloatTensor> read_image(std::string_view file, const std::string& where);
-/// One tensor as a safetensors file.
-std::string tensor_file(const FloatTensor& tensor);
-
 }  // namespace scopenode::ml

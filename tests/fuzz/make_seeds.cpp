@@ -5,6 +5,7 @@
 #include "base/core/files.h"
 #include "ml/manifest.h"
 #include "ml/preset.h"
+#include "ml/weights/import.h"
 #include "tests/fuzz/weights_seeds.h"
 
 namespace {
@@ -41,10 +42,18 @@ std::string tree_text(const std::vector<test::H5Layer>& layers, const std::strin
     return top + "\n" + names + "\n" + text;
 }
 
+/// A seed that is refused would not lead a fuzzer far.
+void must_map(const test::CutNetwork& network, const std::string& file, ml::WeightsFormat format) {
+    const auto mapped = ml::map_weights(file, format, "seed", network.backbone, network.targets);
+    if (!mapped) throw std::runtime_error(mapped.error().message);
+}
+
 void weights(Seeds& seeds) {
     char number = 0;
     for (const auto& network : test::cut_networks()) {
         const auto choice = [&](int extra) { return std::string(1, char(number + extra)); };
+        if (!network.torch.empty()) must_map(network, network.torch, ml::WeightsFormat::kSafetensors);
+        must_map(network, test::flat_file(network.keras), ml::WeightsFormat::kH5);
         if (!network.torch.empty()) seeds.add("safetensors_fuzz", choice(0) + network.torch);
         seeds.add("safetensors_fuzz", choice(4) + test::flat_file(network.keras));
         seeds.add("keras_tree_fuzz", choice(0) + tree_text(network.keras, ""));

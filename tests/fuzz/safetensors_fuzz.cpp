@@ -3,8 +3,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "ml/weights/image_file.h"
 #include "ml/weights/import.h"
-#include "ml/weights/untrained.h"
 #include "tests/fuzz/weights_seeds.h"
 
 using namespace scopenode;

@@ -8,7 +8,9 @@
 #include <doctest/doctest.h>
 
 #include "base/core/files.h"
+#include "ml/manifest.h"
 #include "ml/safetensors.h"
+#include "ml/weights/untrained.h"
 #include "tests/support/weights/weight_files.h"
 
 using namespace scopenode;
@@ -305,4 +307,37 @@ TEST_CASE("Files that are not weights are refused with what to do") {
     CHECK(has(weights_format(folder.path() / "none").error().message, "cannot read"));
     REQUIRE(write_file(real_files(), folder.path() / "long.pth", zip + std::string(200'000, ' ') + "a/data.pkl"));
     CHECK(has(weights_format(folder.path() / "long.pth").error().message, "pickle"));
+}
+
+TEST_CASE("A manifest keeps where weights came from and is unchanged without") {
+    const std::string demo = std::string(SCOPENODE_SOURCE_DIR) + "/config/models/demo/model.json";
+    const std::string json = read_file(demo).value();
+    auto manifest = parse_manifest(json);
+    REQUIRE(manifest);
+    CHECK(manifest->sources.empty());
+    CHECK_FALSE(has(manifest_json(*manifest), "sources"));
+    manifest->sources = {{"xception", 2, "a.h5", "Keras HDF5", std::string(64, 'a'), "MIT", {"predictions/kernel"}}};
+    const std::string written = manifest_json(*manifest);
+    const auto again = parse_manifest(written);
+    REQUIRE(again);
+    CHECK(manifest_json(*again) == written);
+    REQUIRE(again->sources.size() == 1);
+    CHECK(again->sources[0].number == 2);
+    CHECK(again->sources[0].licence == "MIT");
+    CHECK(again->sources[0].unused == std::vector<std::string>{"predictions/kernel"});
+    manifest->sources[0].number = 9;
+    CHECK(has(parse_manifest(manifest_json(*manifest)).error().message, "that no preset has"));
+    manifest->sources[0] = {"xception", 1, "a.h5", "Keras HDF5", "abc", "MIT", {}};
+    CHECK(has(parse_manifest(manifest_json(*manifest)).error().message, "64 hexadecimal digits"));
+}
+
+TEST_CASE("Imported weights go only where the preset has the whole network") {
+    Preset preset = find_preset("scaled_scopeformer_2021").value();
+    CHECK(places_of(preset, "xception", 0).value() == std::vector<std::size_t>{0, 1, 2, 3});
+    CHECK(places_of(preset, "xception", 3).value() == std::vector<std::size_t>{2});
+    CHECK(has(places_of(preset, "xception", 5).error().message, "--copy is from 1 to 4"));
+    CHECK(has(places_of(preset, "densenet201", 0).error().message, "has no backbone densenet201"));
+    preset.backbones[1].depth = 0.5;
+    CHECK(places_of(preset, "xception", 1));
+    CHECK(has(places_of(preset, "xception", 0).error().message, "narrowed"));
 }
