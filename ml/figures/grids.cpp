@@ -96,7 +96,7 @@ double bilinear(const Grid& grid, double row, double column) {
 }
 
 std::string number(double value) {
-    if (!std::isfinite(value)) return "not a number";
+    if (!std::isfinite(value)) return "n/a";
     const double size = std::abs(value);
     if (size == 0) return "0";
     if (size < 1e-4 || size >= 1e5) return with_minus(fmt::format("{:.1e}", value));
@@ -105,14 +105,14 @@ std::string number(double value) {
 }
 
 std::string signed_number(double value, int decimals) {
-    if (!std::isfinite(value)) return "not a number";
+    if (!std::isfinite(value)) return "n/a";
     const std::string text = fmt::format("{:+.{}f}", value, decimals);
     if (text.find_first_of("123456789") == std::string::npos) return text.substr(1);
     return with_minus(text);
 }
 
 std::string probability(double value) {
-    if (!std::isfinite(value)) return "not a number";
+    if (!std::isfinite(value)) return "n/a";
     if (value > 0 && value < 0.0005) return "<0.001";
     if (value < 1 && value > 0.9995) return ">0.999";
     return fmt::format("{:.3f}", value);
