@@ -47,7 +47,7 @@ TEST_CASE("A slice is found by its UID and by its file without scoring") {
     Search search;
     search.write(3);
     const std::string uid = search.study.sop_instance_uid(1);
-    for (const std::string wanted : {uid, std::string("s101.dcm"), (search.in / "s101.dcm").string()}) {
+    for (const std::string& wanted : {uid, std::string("s101.dcm"), (search.in / "s101.dcm").string()}) {
         const auto chosen = search.choose(search.in, wanted);
         REQUIRE_MESSAGE(chosen, wanted);
         CHECK(chosen->name() == uid);
