@@ -20,7 +20,8 @@ void add_archive_command(CLI::App& app, int& exit_code);
 void add_models_command(CLI::App& app, int& exit_code);    ///< list, info, evaluate
 void add_phantom_command(CLI::App& app, int& exit_code);
 void add_train_command(CLI::App& app, int& exit_code);     ///< run
-void add_bench_command(CLI::App& app, int& exit_code);     ///< receive, report
+void add_bench_command(CLI::App& app, int& exit_code);     ///< receive, report, infer, train
+void add_bench_model_commands(CLI::App& bench, int& exit_code);
 void add_report_command(CLI::App& app, int& exit_code);    ///< `report read FILE`: a report in words
 
 /// "scopenode: <message>" on stderr; returns 1 (2 for kInvalidArgument).

@@ -30,11 +30,16 @@ TEST_CASE("efficient_scopeformer has the paper's parameters and cost to the inte
 
 TEST_CASE("the eleven systems of the paper have its parameters to the integer") {
     const std::pair<const char*, long> expected[] = {
-        {"scopeformer_s", 34'236'930},          {"scopeformer_b", 42'300'934},
-        {"scopeformer_m", 50'697'734},          {"scopeformer_l4", 51'497'990},
-        {"scopeformer_l8", 101'870'598},        {"scopeformer_l16", 202'615'814},
-        {"deep_scopeformer_l8", 101'873'030},   {"deep_scopeformer_tr_l8", 6'359'110},
-        {"efficient_scopeformer", 6'356'742},   {"scopeformer_2021", 689'402'886},
+        {"scopeformer_s", 34'236'930},
+        {"scopeformer_b", 42'300'934},
+        {"scopeformer_m", 50'697'734},
+        {"scopeformer_l4", 51'497'990},
+        {"scopeformer_l8", 101'870'598},
+        {"scopeformer_l16", 202'615'814},
+        {"deep_scopeformer_l8", 101'873'030},
+        {"deep_scopeformer_tr_l8", 6'359'110},
+        {"efficient_scopeformer", 6'356'742},
+        {"scopeformer_2021", 689'402'886},
         {"scaled_scopeformer_2021", 822'620'166},
     };
     for (const auto& [name, parameters] : expected) {
