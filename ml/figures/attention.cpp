@@ -55,12 +55,13 @@ std::string band_words(const std::vector<Band>& bands) {
 /// One kind of map for all heads.
 struct Section {
     std::string words;
-    std::vector<Grid> heads;  ///< as drawn
-    double limit = 1;         ///< value of the outermost colour
+    std::vector<Grid> heads;          ///< as drawn
+    std::vector<std::string> ranges;  ///< of each head's values, before anything is averaged
+    double low = 0, limit = 1;        ///< values of the outermost colours; -limit to limit where signed
     bool is_signed = false;
 
     Rgb colour(double value) const {
-        return is_signed ? signed_colour(value / limit) : heat_colour(value / limit);
+        return is_signed ? signed_colour(value / limit) : heat_colour((value - low) / (limit - low));
     }
 };
 
@@ -82,11 +83,17 @@ Layout layout_of(std::size_t heads) {
 }
 
 Section section_of(const std::vector<Grid>& heads, const std::string& words, bool is_signed, double panel) {
-    Section section{words, {}, 1, is_signed};
-    for (const Grid& head : heads)
+    Section section{words, {}, {}, 0, 1, is_signed};
+    for (const Grid& head : heads) {
         section.heads.push_back(reduced(head, static_cast<int>(panel) * Canvas::kPixelsPerPoint));
+        const Summary s = summary(head.values);
+        section.ranges.push_back(number(s.min) + " to " + number(s.max));
+    }
     section.limit = absolute_quantile(section.heads, 0.998);
-    if (!(section.limit > 0)) section.limit = 1;
+    // Attention that is nearly even would be one flat colour on a scale from 0.
+    const double least = absolute_quantile(section.heads, 0.002);
+    if (!is_signed && least > 0.25 * section.limit) section.low = least;
+    if (!(section.limit > section.low)) section.limit = section.low + 1;
     return section;
 }
 
@@ -96,7 +103,7 @@ void draw_bands(Canvas& canvas, const std::vector<Band>& bands, int tokens, cons
     for (const Band& band : bands) {
         if (band.first == 0) continue;
         const double at = band.first * cell;
-        const Rgb colour = is_signed ? kInk : kWhite;
+        const Rgb colour = is_signed ? kInk : Rgb{0.62, 0.62, 0.66};
         canvas.line(panel.x + at, panel.y, panel.x + at, panel.bottom(), colour, 0.5, 0.75);
         canvas.line(panel.x, panel.y + at, panel.right(), panel.y + at, colour, 0.5, 0.75);
     }
@@ -120,17 +127,15 @@ void draw_tags(Canvas& canvas, const std::vector<Band>& bands, int tokens, const
     }
 }
 
-void draw_section_bar(Canvas& canvas, const Section& section, int tokens, const Rect& rect) {
+void draw_section_bar(Canvas& canvas, const Section& section, const Rect& rect) {
     const std::string limit = number(section.limit);
     if (section.is_signed) {
         colour_bar(canvas, rect, [](double t) { return signed_colour(2 * t - 1); },
                    {{1, "≥ " + limit}, {0.5, "0"}, {0, "≤ " + number(-section.limit)}});
         return;
     }
-    std::vector<BarLabel> labels{{1, "≥ " + limit}, {0, "0"}};
-    const double uniform = 1.0 / std::max(1, tokens), place = uniform / section.limit;
-    if (place > 0.12 && place < 0.88) labels.push_back({place, number(uniform) + " *"});
-    colour_bar(canvas, rect, heat_colour, labels);
+    colour_bar(canvas, rect, heat_colour,
+               {{1, "≥ " + limit}, {0, section.low > 0 ? "≤ " + number(section.low) : "0"}});
 }
 
 void draw_section(Canvas& canvas, const Section& section, const Layout& layout,
@@ -143,6 +148,7 @@ void draw_section(Canvas& canvas, const Section& section, const Layout& layout,
                          top + row * (layout.panel + kHeadWords + kGap) + kHeadWords, layout.panel,
                          layout.panel};
         canvas.text(panel.x, panel.y - 4, fmt::format("head {}", i + 1), {9, kInk, false, Align::kLeft});
+        canvas.text(panel.right(), panel.y - 4, section.ranges[i], {7.5, kFaint, false, Align::kRight});
         canvas.picture(coloured(section.heads[i], [&](double v) { return section.colour(v); }), panel, false);
         canvas.frame(panel, kRule, 0.5);
         draw_bands(canvas, bands, tokens, panel, section.is_signed);
@@ -158,8 +164,10 @@ void draw_section(Canvas& canvas, const Section& section, const Layout& layout,
 
 std::vector<std::string> notes_of(const BlockAttention& attention, const Section& softmax, int tokens) {
     std::vector<std::string> notes{
-        "One colour scale for all heads of a kind; its ends take in the last 0.2 % of the values."};
-    notes.push_back(fmt::format("* even attention, 1/{}.", tokens));
+        "One colour scale for all heads of a kind; its ends take in the outermost 0.2 % of the values. Above "
+        "a head: its smallest and greatest value."};
+    notes.push_back(fmt::format("Even attention would be 1/{} = {} everywhere.", tokens,
+                                number(1.0 / std::max(1, tokens))));
     const int shown = softmax.heads.empty() ? 0 : softmax.heads.front().rows;
     if (shown < tokens)
         notes.push_back(

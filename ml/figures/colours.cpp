@@ -99,7 +99,7 @@ Rgb series_colour(std::size_t index) {
 double heat_opacity(double t) {
     if (std::isnan(t)) return 0;
     const double x = std::clamp((t - 0.12) / 0.43, 0.0, 1.0);
-    return 0.70 * x * x * (3 - 2 * x);
+    return 0.62 * x * x * (3 - 2 * x);
 }
 
 Rgb overlay_colour(double t) {

@@ -8,7 +8,7 @@ namespace scopenode::ml {
 namespace {
 
 constexpr double kPanel = 236, kGap = 16, kAbove = 20, kBelow = 44, kBarRoom = 96;
-constexpr double kSmall = 152, kSmallGap = 8, kSmallWords = 16, kLeft = 268, kRowWords = 118;
+constexpr double kSmall = 152, kSmallGap = 8, kSmallWords = 16, kLeft = 268, kRowWords = 126;
 
 const std::string kNoSegmentation = "Heat map at 32-pixel resolution, not a segmentation.";
 const std::vector<std::string> kReading{
@@ -122,15 +122,17 @@ Drawn draw_grad_cam(const FigureSource& source, std::size_t label) {
     std::vector<std::string> notes{kNoSegmentation};
     notes.insert(notes.end(), kReading.begin(), kReading.end());
     Drawn drawn{
-        {"grad_cam_" + name + ".png", "Where each backbone sees evidence: " + name,
-         fmt::format("Grad-CAM for {} (figure 8 of the paper); raw probability of the slice {}. Heat maps at "
+        {"grad_cam_" + name + ".png", "Where each backbone sees evidence for " + name + " hemorrhage",
+         fmt::format("Grad-CAM for {} hemorrhage (figure 8 of the paper); raw probability of the slice {}. "
+                     "Heat maps at "
                      "32-pixel resolution, not segmentations.",
                      name, p)},
-        make_page(source,
-                  {"Where each backbone sees evidence for: " + name + " (Grad-CAM)",
-                   {fmt::format("Probability of {} in this slice: {} (raw, not calibrated)", name, p)},
-                   notes},
-                  panels * (kPanel + kGap) - kGap + kBarRoom, kAbove + kPanel + kBelow)};
+        make_page(
+            source,
+            {"Where each backbone sees evidence for " + name + " hemorrhage (Grad-CAM)",
+             {fmt::format("Probability of {} hemorrhage in this slice: {} (raw, not calibrated)", name, p)},
+             notes},
+            panels * (kPanel + kGap) - kGap + kBarRoom, kAbove + kPanel + kBelow)};
     Canvas& canvas = drawn.page.canvas;
     const Rect body = drawn.page.body;
     Rect panel{body.x, body.y + kAbove, kPanel, kPanel};
