@@ -17,7 +17,8 @@ void add_studies_command(CLI::App& app, int& exit_code);
 void add_jobs_command(CLI::App& app, int& exit_code);
 void add_outbox_command(CLI::App& app, int& exit_code);
 void add_archive_command(CLI::App& app, int& exit_code);
-void add_models_command(CLI::App& app, int& exit_code);    ///< list, info, evaluate
+void add_models_command(CLI::App& app, int& exit_code);    ///< list, info, evaluate, export, import
+void add_models_transfer_commands(CLI::App& group, int& exit_code);
 void add_phantom_command(CLI::App& app, int& exit_code);
 void add_train_command(CLI::App& app, int& exit_code);     ///< run
 void add_bench_command(CLI::App& app, int& exit_code);     ///< receive, report, infer, train

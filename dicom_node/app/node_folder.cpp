@@ -113,6 +113,8 @@ Result<std::string> carry_out(storage::Archive& archive, const config::Settings&
         SCOPENODE_TRY(archive.index().backup(words[2]));
         return "index copied to " + words[2];
     }
+    if (words.size() == 3 && words[0] == "models" && words[1] == "register")
+        return register_model(archive.index(), archive.absolute(""), words[2]);
     return workflows::run_command(archive.index(), settings, clock, words);
 }
 

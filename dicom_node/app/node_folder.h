@@ -37,6 +37,10 @@ Result<std::string> run_writing(const std::filesystem::path& node, const std::ve
 Result<std::string> carry_out(storage::Archive& archive, const config::Settings& settings, const Clock& clock,
                               const std::vector<std::string>& words);
 
+/// Records the model in `node`/models/`id`; it does not serve yet. Again is harmless.
+Result<std::string> register_model(storage::Index& index, const std::filesystem::path& node,
+                                   const std::string& id);
+
 /// The model that is built into the program.
 Result<ml::ModelFiles> embedded_model();
 /// The model that serves in a node.

@@ -3,7 +3,8 @@
 
 #include "base/core/ids.h"
 #include "ml/explain.h"
-#include "ml/torch/scopeformer.h"
+#include "ml/torch/runtime.h"
+#include "ml/torch/trainer_state.h"
 #include "tests/unit/ml/nano_files.h"
 
 #include <doctest/doctest.h>
@@ -13,7 +14,7 @@ using namespace scopenode::ml;
 
 namespace {
 
-constexpr int kSize = 128, kCells = kSize / 32, kSquare = 24;
+constexpr int kSize = 256, kCells = kSize / 32, kSquare = 48;
 
 /// Brain-like noise; with a bright square at (x, y) when they are not negative.
 HuImage picture(int x, int y) {
@@ -29,13 +30,29 @@ HuImage picture(int x, int y) {
 
 Preset small_preset() {
     Preset preset = find_preset("scopeformer_nano").value();
-    preset.input_size = kSize;
-    preset.token_width = kCells * kCells;
+    preset.backbones = {preset.backbones[0], preset.backbones[2]};
     return preset;
 }
 
 int random_place() {
     return int(torch::randint(0, kSize - kSquare, {1}).item<std::int64_t>());
+}
+
+struct Batch {
+    Tensor images, truth;
+};
+/// Every other picture with a square.
+Batch squares(const Preset& preset) {
+    constexpr int kBatch = 8;
+    std::vector<Tensor> images;
+    Batch batch{{}, torch::zeros({kBatch, std::int64_t(kLabelCount)})};
+    for (int i = 0; i < kBatch; ++i) {
+        images.push_back(
+            resize_hu(i % 2 == 0 ? picture(random_place(), random_place()) : picture(-1, -1), kSize));
+        if (i % 2 == 0) batch.truth[i].fill_(1);
+    }
+    batch.images = apply_windows(torch::stack(images), preset.windows);
+    return batch;
 }
 
 /// Learns to tell pictures with a square from those without.
@@ -44,20 +61,15 @@ std::shared_ptr<Scopeformer> learn_squares(const Preset& preset) {
     network->train();
     torch::optim::AdamW optimizer(network->parameters(), torch::optim::AdamWOptions(3e-3));
     for (int step = 0; step < 120; ++step) {
-        std::vector<Tensor> images;
-        Tensor truth = torch::zeros({16, std::int64_t(kLabelCount)});
-        for (int i = 0; i < 16; ++i) {
-            const bool with = i % 2 == 0;
-            images.push_back(
-                resize_hu(with ? picture(random_place(), random_place()) : picture(-1, -1), kSize));
-            if (with) truth[i].fill_(1);
-        }
+        const Batch batch = squares(preset);
         optimizer.zero_grad();
-        const Tensor logits = network->forward(apply_windows(torch::stack(images), preset.windows));
-        torch::binary_cross_entropy_with_logits(logits, truth).backward();
+        torch::binary_cross_entropy_with_logits(network->forward(batch.images), batch.truth).backward();
         optimizer.step();
     }
-    network->eval();
+    // So few steps are too few for the norms' running statistics.
+    TrainingState state;
+    state.average = network;
+    state.refresh_statistics(8, [&](std::size_t) { return squares(preset).images; });
     return network;
 }
 
@@ -85,22 +97,21 @@ double row_sum(const Grid& grid, int row) {
 DOCTEST_TEST_CASE("Grad-CAM finds a planted bright square") {
     torch::manual_seed(21);
     at::set_num_threads(1);
+    keep_freed_memory();
     const Preset preset = small_preset();
     const ModelFiles files = files_of(preset, *learn_squares(preset));
     int found = 0, tried = 0;
-    for (int y = 4; y < kSize - kSquare; y += 32)
-        for (int x = 4; x < kSize - kSquare; x += 32) {
+    for (int y = 8; y < kSize - kSquare; y += 64)
+        for (int x = 8; x < kSize - kSquare; x += 64) {
             const auto seen = explain(files, picture(x, y));
             DOCTEST_REQUIRE(seen);
             DOCTEST_CHECK(seen->scores[0] > 0.5F);
-            // The CNNs' maps together, each scaled to its highest value.
+            // The CNNs' maps together: all are in the logit's units.
             std::vector<double> heat(kCells * kCells);
             for (const BackboneView& view : seen->backbones) {
                 const Grid& cam = view.grad_cam[0];
                 DOCTEST_REQUIRE(cam.rows == kCells);
-                const float highest = *std::max_element(cam.values.begin(), cam.values.end());
-                for (std::size_t i = 0; i < heat.size() && highest > 0; ++i)
-                    heat[i] += double(cam.values[i] / highest);
+                for (std::size_t i = 0; i < heat.size(); ++i) heat[i] += double(cam.values[i]);
             }
             const auto hottest = int(std::max_element(heat.begin(), heat.end()) - heat.begin());
             const double cell = 32, centre_x = x + kSquare / 2.0, centre_y = y + kSquare / 2.0;
@@ -110,8 +121,8 @@ DOCTEST_TEST_CASE("Grad-CAM finds a planted bright square") {
             found += std::hypot(dx, dy) < 1.2 * cell ? 1 : 0;
         }
     DOCTEST_CHECK(tried == 16);
-    // By chance about a quarter of the cells would count as found.
-    DOCTEST_CHECK(found >= 13);
+    // By chance one cell in fourteen would count as found.
+    DOCTEST_CHECK(found >= 12);
 }
 
 DOCTEST_TEST_CASE("An explanation holds what the paper's figures show") {
