@@ -158,7 +158,7 @@ void draw_section(Canvas& canvas, const Section& section, const Layout& layout,
     }
     const double bar = std::min(240.0, layout.rows * (layout.panel + kHeadWords + kGap) - kGap - kHeadWords);
     draw_section_bar(
-        canvas, section, tokens,
+        canvas, section,
         {place.x + kAxis + layout.columns * (layout.panel + kGap) + 12, top + kHeadWords, 13, bar});
 }
 
