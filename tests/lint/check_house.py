@@ -28,6 +28,7 @@ ROOMS = ("base", "config", "storage", "ml", "workflows", "dicom_node", "tests")
 # Who may include which library: pattern of the include, prefixes where it may stand.
 LIBRARIES = [
     (r"(torch|ATen|c10|caffe2)/", ("ml/torch/", "tests/unit/ml/"), "LibTorch is seen in ml/torch only"),
+    (r"(cairo/)?cairo[\w-]*\.h", ("ml/figures/",), "cairo is seen in ml/figures only"),
     (r"ml/torch/", ("ml/torch/", "tests/unit/ml/"), "headers of ml/torch are seen there only"),
     (r"boost/asio", ("base/asio.h",), "Boost.Asio comes through base/asio.h"),
     (r"boost/beast", ("dicom_node/http/", "tests/"), "Beast is seen in dicom_node/http only"),
