@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kFewest = 5;
 
 struct Known {
-    std::vector<float> scores;
+    std::vector<double> scores;
     std::vector<char> truth;
     std::size_t positives = 0;
 
@@ -23,7 +23,7 @@ Known known(const std::vector<ScoredStudy>& studies, std::size_t label) {
     Known out;
     for (const auto& study : studies) {
         if (!study.truth[label]) continue;
-        out.scores.push_back(study.scores[label]);
+        out.scores.push_back(static_cast<double>(study.scores[label]));
         out.truth.push_back(*study.truth[label] ? 1 : 0);
         out.positives += *study.truth[label] ? 1 : 0;
     }
@@ -104,11 +104,11 @@ std::array<double, kLabelCount> fit_thresholds(const std::vector<ScoredStudy>& s
         out[k] = 0.5;
         const Known data = known(calibrated, k);
         if (!data.enough()) continue;
-        std::vector<float> cuts = data.scores;
+        std::vector<double> cuts = data.scores;
         std::sort(cuts.begin(), cuts.end());
         double best = -1;
         for (std::size_t c = 1; c < cuts.size(); ++c) {
-            const double cut = (double(cuts[c - 1]) + double(cuts[c])) / 2;
+            const double cut = (cuts[c - 1] + cuts[c]) / 2;
             double hits = 0, rejections = 0;
             for (std::size_t i = 0; i < data.scores.size(); ++i) {
                 if (data.truth[i])

@@ -55,11 +55,11 @@ class Losses {
 
 double auroc_of(const std::vector<Judged>& studies, std::size_t label,
                 double (*score)(const Judged&, std::size_t)) {
-    std::vector<float> scores;
+    std::vector<double> scores;
     std::vector<char> truth;
     for (const auto& study : studies) {
         if (!study.truth[label]) continue;
-        scores.push_back(static_cast<float>(score(study, label)));
+        scores.push_back(score(study, label));
         truth.push_back(*study.truth[label] ? 1 : 0);
     }
     return ml::auroc(scores, truth);
