@@ -4,8 +4,6 @@
 #include <cmath>
 #include <limits>
 
-#include "ml/metrics.h"
-
 namespace scopenode::ml {
 namespace {
 
@@ -70,6 +68,11 @@ Line platt(const Known& data) {
 }
 
 }  // namespace
+
+void ScoredSlices::add(const Scores& scores, const Truth& labels) {
+    std::copy(scores.begin(), scores.end(), probabilities.emplace_back().begin());
+    truth.push_back(labels);
+}
 
 std::array<double, kLabelCount> study_auroc(const std::vector<ScoredStudy>& studies) {
     std::array<double, kLabelCount> out{};

@@ -5,6 +5,7 @@
 
 #include "base/core/files.h"
 #include "storage/dicom/header.h"
+#include "tests/support/ct_files.h"
 #include "workflows/phantoms.h"
 #include "workflows/training/evaluate.h"
 
@@ -97,6 +98,28 @@ TEST_CASE("labels by file name - unknown labels and files without a label") {
     CHECK(labels[0] == true);
     CHECK(labels[1] == false);
     for (std::size_t k = 2; k < ml::kLabelCount; ++k) CHECK(!labels[k].has_value());
+}
+
+TEST_CASE("a training set that was read with the rescale quirk says so in its description") {
+    const TemporaryFolder folder;
+    test::SmallStudy study;
+    std::string labels = "ID,Label\n";
+    for (int i = 0; i < 4; ++i) {
+        if (i >= 1) study.quirk_raw = 3096;
+        test::write_bytes(folder.path() / (std::to_string(i) + ".dcm"), study.slice(i).value());
+        labels += study.sop_instance_uid(i) + "_any,0\n";
+    }
+    write_text(folder.path() / "labels.csv", labels);
+    const auto plain = FolderDataset::open(folder.path());
+    const auto turned = FolderDataset::open(folder.path(), storage::Rescale::kRsnaQuirk);
+    REQUIRE(plain);
+    REQUIRE(turned);
+    CHECK((*plain)->description().find("quirk") == std::string::npos);
+    CHECK((*turned)->description().find("RSNA rescale quirk undone in 3 slices of 1 series") !=
+          std::string::npos);
+    CHECK((*plain)->load(2)->image.hu[0] == 3096);
+    CHECK((*turned)->load(2)->image.hu[0] == -1000);
+    CHECK((*turned)->load(0)->image.hu == (*plain)->load(0)->image.hu);
 }
 
 TEST_CASE("faulty label files are refused with their line") {
