@@ -23,14 +23,16 @@ struct FloatTensor {
 /// ("block1_conv1.weight", "block1_conv1_bn.running_mean", "block2_sepconv1.pointwise.weight").
 Result<std::vector<TensorShape>> backbone_tensors(const BackbonePreset& backbone);
 
-/// Runs a backbone alone. `weights` fill each of its tensors exactly once; `image` is N x 3 x H x W in [0,1], H and W
-/// multiples of 32. Gives "features", N x C x H/32 x W/32. kDamagedModel or kInvalidArgument with the reason.
+/// Runs a backbone alone. `weights` fill each of its tensors exactly once; `image` is N x 3 x H x W in [0,1],
+/// H and W multiples of 32. Gives "features", N x C x H/32 x W/32. kDamagedModel or kInvalidArgument with the
+/// reason.
 Result<FloatTensor> run_backbone(const BackbonePreset& backbone, const std::vector<FloatTensor>& weights,
                                  const FloatTensor& image);
 
 /// weights.safetensors of a new model of `preset`: random first values from `seed`.
 Result<std::string> first_weights(const Preset& preset, std::uint64_t seed);
-/// `weights` (safetensors of a model of `preset`) with the tensors of backbone number `index` (0-based) exchanged.
+/// `weights` (safetensors of a model of `preset`) with the tensors of backbone number `index` (0-based)
+/// exchanged.
 Result<std::string> with_backbone(const Preset& preset, const std::string& weights, std::size_t index,
                                   const std::vector<FloatTensor>& tensors);
 

@@ -19,6 +19,7 @@ using Names = std::vector<std::pair<E, const char*>>;
 const Names<Tokens> kTokens{{Tokens::kPatchesCls, "patches_cls"},
                             {Tokens::kChannelsCls, "channels_cls"},
                             {Tokens::kChannels, "channels"}};
+const Names<BackboneTraining> kTrainings{{BackboneTraining::kTop, "top"}, {BackboneTraining::kAll, "all"}};
 const Names<Attention> kAttentions{{Attention::kMhsa, "mhsa"}, {Attention::kMhra, "mhra"}};
 const Names<ReattentionMode> kModes{{ReattentionMode::kStable, "stable"},
                                     {ReattentionMode::kFidelity, "fidelity"}};
@@ -51,6 +52,8 @@ std::optional<double> number_in(std::string_view text) {
         return std::nullopt;
     return value;
 }
+
+const std::set<std::string> kBackbones{"xception", "efficientnet_b5", "resnet152v2", "densenet201"};
 
 template <class E>
 const char* name_of(const Names<E>& names, E value) {
@@ -153,22 +156,23 @@ void read_backbones(Reader& reader, Preset& preset, std::vector<std::string>& fa
         item.text("name", backbone.name);
         item.number("width", backbone.width, 0.01, 2);
         item.number("depth", backbone.depth, 0.01, 2);
+        const bool published = backbone.width == 1 && backbone.depth == 1;
+        backbone.training = published ? BackboneTraining::kTop : BackboneTraining::kAll;
+        item.choice("train", backbone.training, kTrainings);
         item.refuse_the_rest();
-        static const std::set<std::string> kKnown{"xception", "efficientnet_b5", "resnet152v2",
-                                                  "densenet201"};
-        if (!backbone.name.empty() && !kKnown.count(backbone.name))
-            faults.push_back(fmt::format("{}: no backbone is called '{}'", where, backbone.name));
+        if (!backbone.name.empty() && !kBackbones.count(backbone.name))
+            faults.push_back(
+                fmt::format("{}: no backbone is called '{}'; there are xception, efficientnet_b5, "
+                            "resnet152v2, densenet201",
+                            where, backbone.name));
         preset.backbones.push_back(backbone);
     }
 }
 
-void check_together(Reader& reader, const Preset& preset) {
-    if (preset.input_size % 32 != 0) reader.fault("input_size must be a multiple of 32");
-    if (!preset.backbones.empty() && preset.global_channels % int(preset.backbones.size()) != 0)
-        reader.fault("global_channels must divide by the number of backbones");
-    const int cells = (preset.input_size / 32) * (preset.input_size / 32);
-    const int width = preset.tokens == Tokens::kPatchesCls ? preset.global_channels : cells;
-    if (preset.token_width != width) reader.fault(fmt::format("token_width must be {}", width));
+std::string joined(const std::vector<std::string>& faults) {
+    std::string all;
+    for (const std::string& fault : faults) all += (all.empty() ? "" : "; ") + fault;
+    return all;
 }
 
 }  // namespace
@@ -219,17 +223,47 @@ Result<Preset> parse_preset(const std::string& json) {
     reader.integer("token_width", preset.token_width, 1, 16384);
     reader.integer("blocks", preset.blocks, 1, 64);
     reader.integer("heads", preset.heads, 1, 64);
+    preset.head_dim = std::max(1, preset.token_width / std::max(1, preset.heads));
     reader.integer("head_dim", preset.head_dim, 1, 1024);
     reader.integer("mlp_width", preset.mlp_width, 1, 65536);
     reader.choice("attention", preset.attention, kAttentions);
     reader.choice("reattention", preset.reattention, kModes);
     reader.number("dropout", preset.dropout, 0, 0.9);
     reader.refuse_the_rest();
-    if (faults.empty()) check_together(reader, preset);
-    if (faults.empty()) return preset;
-    std::string all = faults.front();
-    for (std::size_t i = 1; i < faults.size(); ++i) all += "; " + faults[i];
-    return fail(Code::kInvalidArgument, "{}", all);
+    if (!faults.empty()) return fail(Code::kInvalidArgument, "{}", joined(faults));
+    SCOPENODE_TRY(check_preset(preset));
+    return preset;
+}
+
+Status check_preset(const Preset& preset) {
+    std::vector<std::string> faults;
+    if (preset.windows.size() != 3) faults.push_back("it needs three windows");
+    if (preset.backbones.empty()) faults.push_back("it has no backbone");
+    for (const BackbonePreset& backbone : preset.backbones)
+        if (!kBackbones.count(backbone.name))
+            faults.push_back(fmt::format("no backbone is called '{}'", backbone.name));
+    if (preset.input_size < 64 || preset.input_size % 32 != 0)
+        faults.push_back(
+            fmt::format("its input size {} is not a multiple of 32 from 64 on", preset.input_size));
+    const int cnns = std::max(1, int(preset.backbones.size()));
+    if (preset.global_channels % cnns != 0)
+        faults.push_back(
+            fmt::format("{} global channels do not divide by {} backbones", preset.global_channels, cnns));
+    const int cells = (preset.input_size / 32) * (preset.input_size / 32);
+    const bool patches = preset.tokens == Tokens::kPatchesCls;
+    const int width = patches ? preset.global_channels : cells;
+    if (preset.token_width != width)
+        faults.push_back(fmt::format(
+            "its token width {} does not fit: {} have {}", preset.token_width,
+            patches ? "patch tokens of so many global channels" : "channel tokens of so large an input",
+            width));
+    if (preset.heads < 1 || preset.token_width % preset.heads != 0)
+        faults.push_back(
+            fmt::format("{} heads do not divide the token width {}", preset.heads, preset.token_width));
+    if (preset.head_dim < 1 || preset.blocks < 1 || preset.mlp_width < 1)
+        faults.push_back("head_dim, blocks and mlp_width must be above zero");
+    if (faults.empty()) return {};
+    return fail(Code::kInvalidArgument, "preset {}: {}", preset.name, joined(faults));
 }
 
 std::string preset_json(const Preset& preset) {
@@ -239,8 +273,10 @@ std::string preset_json(const Preset& preset) {
         json["windows"].push_back({{"level", window.level}, {"width", window.width}});
     json["backbones"] = Json::array();
     for (const BackbonePreset& backbone : preset.backbones)
-        json["backbones"].push_back(
-            {{"name", backbone.name}, {"width", backbone.width}, {"depth", backbone.depth}});
+        json["backbones"].push_back({{"name", backbone.name},
+                                     {"width", backbone.width},
+                                     {"depth", backbone.depth},
+                                     {"train", name_of(kTrainings, backbone.training)}});
     json["global_channels"] = preset.global_channels;
     json["tokens"] = name_of(kTokens, preset.tokens);
     json["token_width"] = preset.token_width;

@@ -19,6 +19,15 @@ struct Options {
 
 Result<ordered_json> figures_json(const ml::Preset& preset) {
     SCOPENODE_ASSIGN(const auto f, ml::preset_figures(preset));
+    ordered_json cnns = ordered_json::array();
+    for (const auto& cnn : f.backbones)
+        cnns.push_back({{"name", cnn.name},
+                        {"parameters",
+                         {{"trainable", cnn.trainable},
+                          {"non_trainable", cnn.non_trainable},
+                          {"total", cnn.trainable + cnn.non_trainable}}},
+                        {"learns", cnn.learns},
+                        {"channels", cnn.channels}});
     return ordered_json{{"preset", preset.name},
                         {"parameters",
                          {{"paper", f.paper_parameters},
@@ -26,7 +35,8 @@ Result<ordered_json> figures_json(const ml::Preset& preset) {
                           {"stored", f.stored_parameters}}},
                         {"gmac_per_slice", f.gmac_per_slice},
                         {"input_shape", f.input_shape},
-                        {"token_shape", f.token_shape}};
+                        {"token_shape", f.token_shape},
+                        {"backbones", cnns}};
 }
 
 std::string shape(const ordered_json& numbers) {
@@ -37,11 +47,17 @@ std::string shape(const ordered_json& numbers) {
 
 std::string figures_text(const ordered_json& f) {
     const auto& p = f["parameters"];
-    return fmt::format(
+    std::string text = fmt::format(
         "{}\n  parameters      {} as the paper counts, {} trainable, {} stored\n"
         "  GMAC a slice    {:.3f}\n  input           {}\n  tokens          {}\n",
         f["preset"].get<std::string>(), p["paper"].dump(), p["trainable"].dump(), p["stored"].dump(),
         f["gmac_per_slice"].get<double>(), shape(f["input_shape"]), shape(f["token_shape"]));
+    for (const auto& cnn : f["backbones"])
+        text += fmt::format("  {:<15} {} parameters ({} learn here), {} statistics, {} channels\n",
+                            cnn["name"].get<std::string>(), cnn["parameters"]["trainable"].dump(),
+                            cnn["learns"].dump(), cnn["parameters"]["non_trainable"].dump(),
+                            cnn["channels"].dump());
+    return text;
 }
 
 Result<std::string> preset_info(const Options& o) {

@@ -48,6 +48,11 @@ Tensor by_imagenet_statistics(const Tensor& images) {
     return (images - mean) / deviation;
 }
 
+/// 3x3, stride 2, behind one ring of zeros.
+Tensor pool_with_zeros(const Tensor& x) {
+    return torch::max_pool2d(torch::constant_pad_nd(x, {1, 1, 1, 1}, 0), {3, 3}, {2, 2});
+}
+
 /// Depthwise 3x3 then 1x1, nothing between.
 class SeparableConv final : public torch::nn::Module {
   public:
@@ -56,6 +61,7 @@ class SeparableConv final : public torch::nn::Module {
               register_module("depthwise", std::make_shared<Conv>(ConvOptions{in, in, 3, 1, false, in}))),
           pointwise_(register_module("pointwise", std::make_shared<Conv>(ConvOptions{in, out}))) {}
     Tensor forward(const Tensor& x) { return pointwise_->forward(depthwise_->forward(x)); }
+    const std::shared_ptr<Conv>& pointwise() const { return pointwise_; }
 
   private:
     std::shared_ptr<Conv> depthwise_, pointwise_;
@@ -65,10 +71,14 @@ class Xception final : public Backbone {
   public:
     explicit Xception(const Scale& scale) {
         const std::int64_t stem = scale.channels(32), stem_out = scale.channels(64);
-        conv1_ = conv("block1_conv1", {3, stem, 3, 2, false, 1, 0});
-        norm1_ = norm("block1_conv1_bn", stem);
-        conv2_ = conv("block1_conv2", {stem, stem_out, 3, 1, false, 1, 0});
-        norm2_ = norm("block1_conv2_bn", stem_out);
+        const auto conv1 = conv("block1_conv1", {3, stem, 3, 2, false, 1, 0});
+        const auto norm1 = norm_of(conv1, "block1_conv1_bn");
+        const auto conv2 = conv("block1_conv2", {stem, stem_out, 3, 1, false, 1, 0});
+        const auto norm2 = norm_of(conv2, "block1_conv2_bn");
+        add_step("block1_", [=](const Tensor& images) {
+            const Tensor x = relu_in_place(norm1->forward(conv1->forward(images)));
+            return relu_in_place(norm2->forward(conv2->forward(x)));
+        });
         std::int64_t width = stem_out;
         for (int b = 0; b < 3; ++b) {
             const std::int64_t out = scale.channels(std::vector<std::int64_t>{128, 256, 728}[std::size_t(b)]);
@@ -80,21 +90,12 @@ class Xception final : public Backbone {
             add_block(fmt::format("block{}", b + 5), {width, width, width, width}, false, true);
         const std::int64_t exit = scale.channels(1024);
         add_block("block13", {width, width, exit}, true, true);
-        add_block("block14", {exit, scale.channels(1536), scale.channels(2048)}, false, false);
+        const Block last = make_block("block14", {exit, scale.channels(1536), scale.channels(2048)}, false);
+        add_step("block14_", [last](Tensor x) {
+            for (const Step& step : last.steps) x = relu_in_place(step.norm->forward(step.conv->forward(x)));
+            return x;
+        });
         channels_ = scale.channels(2048);
-    }
-
-    Tensor forward(const Tensor& images) override {
-        Tensor x = relu_in_place(norm1_->forward(conv1_->forward(to_plus_minus_one(images))));
-        x = relu_in_place(norm2_->forward(conv2_->forward(x)));
-        for (std::size_t b = 0; b + 1 < blocks_.size(); ++b) x = run(blocks_[b], x);
-        for (const Step& step : blocks_.back().steps)
-            x = relu_in_place(step.norm->forward(step.conv->forward(x)));
-        return x;
-    }
-
-    bool in_top(const std::string& name) const override {
-        return starts_with_any(name, {"block11_", "block12_", "block13_", "block14_"});
     }
 
   private:
@@ -109,21 +110,31 @@ class Xception final : public Backbone {
         bool leading_relu = true;
     };
 
-    void add_block(const std::string& name, const std::vector<std::int64_t>& widths, bool shrink,
-                   bool leading_relu) {
+    bool in_top(const std::string& layer) const override {
+        return starts_with_any(layer, {"block11_", "block12_", "block13_", "block14_"});
+    }
+    Tensor normalise(const Tensor& images) const override { return to_plus_minus_one(images); }
+
+    Block make_block(const std::string& name, const std::vector<std::int64_t>& widths, bool shrink) {
         Block block;
-        block.leading_relu = leading_relu;
         if (shrink) {
             block.skip = conv(name + "_skip", {widths.front(), widths.back(), 1, 2});
-            block.skip_norm = norm(name + "_skip_bn", widths.back());
+            block.skip_norm = norm_of(block.skip, name + "_skip_bn");
         }
         for (std::size_t i = 0; i + 1 < widths.size(); ++i) {
             const std::string step = fmt::format("{}_sepconv{}", name, i + 1);
-            block.steps.push_back(
-                {register_module(step, std::make_shared<SeparableConv>(widths[i], widths[i + 1])),
-                 norm(step + "_bn", widths[i + 1])});
+            const auto separable =
+                register_module(step, std::make_shared<SeparableConv>(widths[i], widths[i + 1]));
+            block.steps.push_back({separable, norm_of(separable->pointwise(), step + "_bn")});
         }
-        blocks_.push_back(std::move(block));
+        return block;
+    }
+
+    void add_block(const std::string& name, const std::vector<std::int64_t>& widths, bool shrink,
+                   bool leading_relu) {
+        Block block = make_block(name, widths, shrink);
+        block.leading_relu = leading_relu;
+        add_step(name + "_", [block](const Tensor& x) { return run(block, x); });
     }
 
     static Tensor run(const Block& block, const Tensor& x) {
@@ -138,10 +149,6 @@ class Xception final : public Backbone {
         if (!block.skip) return x + y;
         return max_pool_same(y, 3, 2) + block.skip_norm->forward(block.skip->forward(x));
     }
-
-    std::shared_ptr<Conv> conv1_, conv2_;
-    std::shared_ptr<BatchNorm> norm1_, norm2_;
-    std::vector<Block> blocks_;
 };
 
 class EfficientNetB5 final : public Backbone {
@@ -154,8 +161,7 @@ class EfficientNetB5 final : public Backbone {
                                      {3, 2, 6, 128, 7}, {5, 1, 6, 176, 7}, {5, 2, 6, 304, 9},
                                      {3, 1, 6, 512, 3}};
         std::int64_t width = scale.channels(48);
-        stem_ = conv("stem_conv", {3, width, 3, 2});
-        stem_norm_ = norm("stem_bn", width);
+        add_swish_step("stem_", conv("stem_conv", {3, width, 3, 2}));
         for (int s = 0; s < 7; ++s) {
             const Stage& stage = kStages[s];
             const std::int64_t out = scale.channels(stage.out);
@@ -168,19 +174,11 @@ class EfficientNetB5 final : public Backbone {
             }
         }
         channels_ = scale.channels(2048);
-        top_ = conv("top_conv", {width, channels_});
-        top_norm_ = norm("top_bn", channels_);
+        add_swish_step("top_", conv("top_conv", {width, channels_}));
     }
 
-    Tensor forward(const Tensor& images) override {
-        Tensor x = torch::silu(stem_norm_->forward(stem_->forward(by_imagenet_statistics(images))));
-        for (const Block& block : blocks_) x = run(block, x);
-        return torch::silu(top_norm_->forward(top_->forward(x)));
-    }
-
-    bool in_top(const std::string& name) const override {
-        return starts_with_any(name, {"block6", "block7", "top_"});
-    }
+    /// Mean, variance and count of its Normalization layer.
+    std::int64_t keras_constants() const override { return 7; }
 
   private:
     struct Block {
@@ -189,23 +187,34 @@ class EfficientNetB5 final : public Backbone {
         bool residual = false;
     };
 
+    bool in_top(const std::string& layer) const override {
+        return starts_with_any(layer, {"block6", "block7", "top_"});
+    }
+    Tensor normalise(const Tensor& images) const override { return by_imagenet_statistics(images); }
+
+    /// Convolution, norm, swish.
+    void add_swish_step(const std::string& name, const std::shared_ptr<Conv>& layer) {
+        const auto norm = norm_of(layer, name + "bn");
+        add_step(name, [=](const Tensor& x) { return torch::silu(norm->forward(layer->forward(x))); });
+    }
+
     void add_block(const std::string& name, std::int64_t in, std::int64_t out, int kernel, int stride,
                    int ratio) {
         Block block;
         const std::int64_t wide = in * ratio;
         if (ratio != 1) {
             block.expand = conv(name + "expand_conv", {in, wide});
-            block.expand_norm = norm(name + "expand_bn", wide);
+            block.expand_norm = norm_of(block.expand, name + "expand_bn");
         }
         block.depthwise = conv(name + "dwconv", {wide, wide, kernel, stride, false, wide});
-        block.depthwise_norm = norm(name + "bn", wide);
+        block.depthwise_norm = norm_of(block.depthwise, name + "bn");
         const std::int64_t squeezed = std::max<std::int64_t>(1, in / 4);
         block.reduce = conv(name + "se_reduce", {wide, squeezed, 1, 1, true});
         block.excite = conv(name + "se_expand", {squeezed, wide, 1, 1, true});
         block.project = conv(name + "project_conv", {wide, out});
-        block.project_norm = norm(name + "project_bn", out);
+        block.project_norm = norm_of(block.project, name + "project_bn");
         block.residual = stride == 1 && in == out;
-        blocks_.push_back(std::move(block));
+        add_step(name, [block](const Tensor& x) { return run(block, x); });
     }
 
     static Tensor run(const Block& block, const Tensor& x) {
@@ -217,10 +226,6 @@ class EfficientNetB5 final : public Backbone {
         y = block.project_norm->forward(block.project->forward(y));
         return block.residual ? x + y : y;
     }
-
-    std::shared_ptr<Conv> stem_, top_;
-    std::shared_ptr<BatchNorm> stem_norm_, top_norm_;
-    std::vector<Block> blocks_;
 };
 
 /// The TF-slim layout: a stack strides in its last block, and the last stack does not stride.
@@ -229,7 +234,9 @@ class ResNet152V2 final : public Backbone {
     explicit ResNet152V2(const Scale& scale) {
         eps_ = 1.001e-5;
         std::int64_t width = scale.channels(64);
-        stem_ = conv("conv1_conv", {3, width, 7, 2, true, 1, 3});
+        const auto stem = conv("conv1_conv", {3, width, 7, 2, true, 1, 3});
+        // No normalisation stands before this pool, so it sees negative values: its padding of zeros shows.
+        add_step("conv1_", [stem](const Tensor& x) { return pool_with_zeros(stem->forward(x)); });
         constexpr int kRepeats[] = {3, 8, 36, 3};
         for (int s = 0; s < 4; ++s) {
             const std::int64_t inner = scale.channels(64 << s), out = scale.channels(256 << s);
@@ -240,22 +247,9 @@ class ResNet152V2 final : public Backbone {
                 width = out;
             }
         }
-        post_norm_ = norm("post_bn", width);
+        const auto post = norm("post_bn", width);
+        add_step("post_bn", [post](const Tensor& x) { return relu_in_place(post->forward(x)); });
         channels_ = width;
-    }
-
-    Tensor forward(const Tensor& images) override {
-        Tensor x = stem_->forward(to_plus_minus_one(images));
-        // No normalisation stands before this pool, so it sees negative values: its padding of zeros shows.
-        x = torch::max_pool2d(torch::constant_pad_nd(x, {1, 1, 1, 1}, 0), {3, 3}, {2, 2});
-        for (const Block& block : blocks_) x = run(block, x);
-        return relu_in_place(post_norm_->forward(x));
-    }
-
-    bool in_top(const std::string& name) const override {
-        int block = 0;
-        if (std::sscanf(name.c_str(), "conv4_block%d_", &block) == 1) return block >= 25;
-        return starts_with_any(name, {"conv5_", "post_bn"});
     }
 
   private:
@@ -265,6 +259,13 @@ class ResNet152V2 final : public Backbone {
         int stride = 1;
     };
 
+    bool in_top(const std::string& layer) const override {
+        int block = 0;
+        if (std::sscanf(layer.c_str(), "conv4_block%d_", &block) == 1) return block >= 25;
+        return starts_with_any(layer, {"conv5_", "post_bn"});
+    }
+    Tensor normalise(const Tensor& images) const override { return to_plus_minus_one(images); }
+
     void add_block(const std::string& name, std::int64_t in, std::int64_t inner, std::int64_t out, int stride,
                    bool with_shortcut) {
         Block block;
@@ -272,11 +273,11 @@ class ResNet152V2 final : public Backbone {
         block.preact = norm(name + "preact_bn", in);
         if (with_shortcut) block.shortcut = conv(name + "0_conv", {in, out, 1, stride, true});
         block.conv1 = conv(name + "1_conv", {in, inner});
-        block.norm1 = norm(name + "1_bn", inner);
+        block.norm1 = norm_of(block.conv1, name + "1_bn");
         block.conv2 = conv(name + "2_conv", {inner, inner, 3, stride, false, 1, 1});
-        block.norm2 = norm(name + "2_bn", inner);
+        block.norm2 = norm_of(block.conv2, name + "2_bn");
         block.conv3 = conv(name + "3_conv", {inner, out, 1, 1, true});
-        blocks_.push_back(std::move(block));
+        add_step(name, [block](const Tensor& x) { return run(block, x); });
     }
 
     static Tensor run(const Block& block, const Tensor& x) {
@@ -293,10 +294,6 @@ class ResNet152V2 final : public Backbone {
         y = relu_in_place(block.norm2->forward(block.conv2->forward(y)));
         return shortcut + block.conv3->forward(y);
     }
-
-    std::shared_ptr<Conv> stem_;
-    std::shared_ptr<BatchNorm> post_norm_;
-    std::vector<Block> blocks_;
 };
 
 class DenseNet201 final : public Backbone {
@@ -305,64 +302,95 @@ class DenseNet201 final : public Backbone {
         eps_ = 1.001e-5;
         const std::int64_t growth = scale.channels(32);
         std::int64_t width = scale.channels(64);
-        stem_ = conv("conv1_conv", {3, width, 7, 2, false, 1, 3});
-        stem_norm_ = norm("conv1_bn", width);
+        const auto stem = conv("conv1_conv", {3, width, 7, 2, false, 1, 3});
+        const auto stem_norm = norm_of(stem, "conv1_bn");
+        add_step("conv1_", [=](const Tensor& x) {
+            return pool_with_zeros(relu_in_place(stem_norm->forward(stem->forward(x))));
+        });
         constexpr int kRepeats[] = {6, 12, 48, 32};
         for (int s = 0; s < 4; ++s) {
             const int repeats = scale.blocks(kRepeats[s]);
             for (int r = 0; r < repeats; ++r) {
-                const std::string name = fmt::format("conv{}_block{}_", s + 2, r + 1);
-                parts_.push_back({norm(name + "0_bn", width), conv(name + "1_conv", {width, 4 * growth}),
-                                  norm(name + "1_bn", 4 * growth),
-                                  conv(name + "2_conv", {4 * growth, growth, 3, 1, false, 1, 1})});
+                add_layer(fmt::format("conv{}_block{}_", s + 2, r + 1), width, growth);
                 width += growth;
             }
             if (s == 3) break;
-            const std::string name = fmt::format("pool{}_", s + 2);
-            parts_.push_back(
-                {norm(name + "bn", width), conv(name + "conv", {width, width / 2}), nullptr, nullptr});
+            add_transition(fmt::format("pool{}_", s + 2), width);
             width /= 2;
         }
-        final_norm_ = norm("bn", width);
+        const auto last = norm("bn", width);
+        add_step("bn", [last](const Tensor& x) { return relu_in_place(last->forward(x)); });
         channels_ = width;
     }
 
-    Tensor forward(const Tensor& images) override {
-        Tensor x = relu_in_place(stem_norm_->forward(stem_->forward(by_imagenet_statistics(images))));
-        x = torch::max_pool2d(torch::constant_pad_nd(x, {1, 1, 1, 1}, 0), {3, 3}, {2, 2});
-        for (const Part& part : parts_) {
-            Tensor y = part.conv1->forward(relu_in_place(part.norm1->forward(x)));
-            x = part.conv2 ? torch::cat({x, part.conv2->forward(relu_in_place(part.norm2->forward(y)))}, 1)
-                           : torch::avg_pool2d(y, {2, 2}, {2, 2});
-        }
-        return relu_in_place(final_norm_->forward(x));
+  private:
+    bool in_top(const std::string& layer) const override {
+        return layer == "bn" || starts_with_any(layer, {"conv5_"});
+    }
+    Tensor normalise(const Tensor& images) const override { return by_imagenet_statistics(images); }
+
+    void add_layer(const std::string& name, std::int64_t width, std::int64_t growth) {
+        const auto norm1 = norm(name + "0_bn", width);
+        const auto conv1 = conv(name + "1_conv", {width, 4 * growth});
+        const auto norm2 = norm_of(conv1, name + "1_bn");
+        const auto conv2 = conv(name + "2_conv", {4 * growth, growth, 3, 1, false, 1, 1});
+        add_step(name, [=](const Tensor& x) {
+            const Tensor y = conv1->forward(relu_in_place(norm1->forward(x)));
+            return torch::cat({x, conv2->forward(relu_in_place(norm2->forward(y)))}, 1);
+        });
     }
 
-    bool in_top(const std::string& name) const override { return starts_with_any(name, {"conv5_", "bn."}); }
-
-  private:
-    /// A dense layer, or a transition when it has no second convolution.
-    struct Part {
-        std::shared_ptr<BatchNorm> norm1;
-        std::shared_ptr<Conv> conv1;
-        std::shared_ptr<BatchNorm> norm2;
-        std::shared_ptr<Conv> conv2;
-    };
-
-    std::shared_ptr<Conv> stem_;
-    std::shared_ptr<BatchNorm> stem_norm_, final_norm_;
-    std::vector<Part> parts_;
+    void add_transition(const std::string& name, std::int64_t width) {
+        const auto before = norm(name + "bn", width);
+        const auto shrink = conv(name + "conv", {width, width / 2});
+        add_step(name, [=](const Tensor& x) {
+            return torch::avg_pool2d(shrink->forward(relu_in_place(before->forward(x))), {2, 2}, {2, 2});
+        });
+    }
 };
 
 }  // namespace
 
+Tensor Backbone::forward(const Tensor& images) {
+    const auto type = parameters().front().scalar_type();
+    Tensor x = normalise(images).to(type);
+    for (const Step& step : steps_) {
+        const torch::AutoGradMode gradients(torch::GradMode::is_enabled() && (step.top || !frozen_));
+        x = step.run(x);
+    }
+    return x;
+}
+
+void Backbone::freeze_lower_part() {
+    frozen_ = true;
+    for (const auto& layer : named_children())
+        if (!in_top(layer.key()))
+            for (auto& parameter : layer.value()->parameters()) parameter.set_requires_grad(false);
+    train(is_training());
+}
+
+void Backbone::train(bool on) {
+    torch::nn::Module::train(on);
+    if (!frozen_) return;
+    for (const auto& layer : named_children())
+        if (!in_top(layer.key())) layer.value()->train(false);
+}
+
+void Backbone::fold_norms() {
+    for (auto& [conv, norm] : pairs_) norm->fold_into(*conv);
+    pairs_.clear();
+}
+
 Result<std::shared_ptr<Backbone>> make_backbone(const BackbonePreset& preset) {
     const Scale scale(preset);
-    if (preset.name == "xception") return std::make_shared<Xception>(scale);
-    if (preset.name == "efficientnet_b5") return std::make_shared<EfficientNetB5>(scale);
-    if (preset.name == "resnet152v2") return std::make_shared<ResNet152V2>(scale);
-    if (preset.name == "densenet201") return std::make_shared<DenseNet201>(scale);
-    return fail(Code::kInvalidArgument, "no backbone is called '{}'", preset.name);
+    std::shared_ptr<Backbone> made;
+    if (preset.name == "xception") made = std::make_shared<Xception>(scale);
+    if (preset.name == "efficientnet_b5") made = std::make_shared<EfficientNetB5>(scale);
+    if (preset.name == "resnet152v2") made = std::make_shared<ResNet152V2>(scale);
+    if (preset.name == "densenet201") made = std::make_shared<DenseNet201>(scale);
+    if (!made) return fail(Code::kInvalidArgument, "no backbone is called '{}'", preset.name);
+    if (preset.training == BackboneTraining::kTop) made->freeze_lower_part();
+    return made;
 }
 
 }  // namespace scopenode::ml

@@ -80,7 +80,20 @@ void BatchNorm::initialise() {
     running_var.fill_(1);
 }
 
+void BatchNorm::fold_into(Conv& before) {
+    const torch::NoGradGuard no_grad;
+    const Tensor scale = weight / torch::sqrt(running_var + eps_);
+    const Tensor offset = bias - running_mean * scale;
+    before.weight.mul_(scale.view({-1, 1, 1, 1}));
+    if (before.bias.defined())
+        before.bias.mul_(scale).add_(offset);
+    else
+        before.bias = before.register_parameter("bias", offset.clone(), false);
+    folded_ = true;
+}
+
 Tensor BatchNorm::forward(const Tensor& x) {
+    if (folded_) return x;
     return torch::batch_norm(x, weight, bias, running_mean, running_var, is_training(), momentum_, eps_,
                              at::globalContext().userEnabledCuDNN());
 }

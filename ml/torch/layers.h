@@ -66,11 +66,14 @@ class BatchNorm final : public Layer {
     BatchNorm(std::int64_t channels, double eps, double momentum);
     void initialise() override;
     Tensor forward(const Tensor& x);
+    /// Gives its scale and offset to the convolution before it and passes everything on from then.
+    void fold_into(Conv& before);
 
     Tensor weight, bias, running_mean, running_var;
 
   private:
     double eps_, momentum_;
+    bool folded_ = false;
 };
 
 class Dense final : public Layer {

@@ -131,8 +131,8 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelFiles& files, const 
     if (sha256_hex(files.weights) != manifest->weights_sha256)
         return fail(Code::kDamagedModel, "{}: its sha256 is not the one in model.json (damaged or exchanged)",
                     weights);
-    // Narrow layers lose more to waiting for each other's threads than they win, and oneDNN 2.6 was seen to write
-    // past its buffers on them with more than one thread.
+    // Narrow layers lose more to waiting for each other's threads than they win, and oneDNN 2.6 was seen to
+    // write past its buffers on them with more than one thread.
     const auto& cnns = manifest->preset.backbones;
     const bool narrow = std::any_of(cnns.begin(), cnns.end(), [](const auto& cnn) { return cnn.width < 1; });
     set_threads(narrow ? 1 : options.threads);

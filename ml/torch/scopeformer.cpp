@@ -109,31 +109,27 @@ class Network final : public Scopeformer {
     std::shared_ptr<Dense> hidden_, head_;
 };
 
-Status check(const Preset& preset) {
-    if (preset.backbones.empty())
-        return fail(Code::kInvalidArgument, "preset {} has no backbone", preset.name);
-    if (preset.windows.size() != 3)
-        return fail(Code::kInvalidArgument, "preset {} needs three windows", preset.name);
-    if (preset.input_size < 64 || preset.input_size % 32 != 0)
-        return fail(Code::kInvalidArgument, "preset {}: input size {} is not a multiple of 32, 64 or more",
-                    preset.name, preset.input_size);
-    if (preset.global_channels % int(preset.backbones.size()) != 0)
-        return fail(Code::kInvalidArgument, "preset {}: {} channels do not divide by {} backbones",
-                    preset.name, preset.global_channels, preset.backbones.size());
-    if (token_shape(preset).width != preset.token_width)
-        return fail(Code::kInvalidArgument, "preset {}: token width is {}, but its tokens have {}",
-                    preset.name, preset.token_width, token_shape(preset).width);
-    return {};
-}
-
 Result<std::shared_ptr<Network>> build(const Preset& preset) {
-    SCOPENODE_TRY(check(preset));
+    SCOPENODE_TRY(check_preset(preset));
     std::vector<std::shared_ptr<Backbone>> backbones;
     for (const BackbonePreset& wanted : preset.backbones) {
         SCOPENODE_ASSIGN(auto backbone, make_backbone(wanted));
         backbones.push_back(std::move(backbone));
     }
     return std::make_shared<Network>(preset, backbones);
+}
+
+PresetFigures::Cnn cnn_figures(const std::string& name, const Backbone& backbone) {
+    PresetFigures::Cnn figures;
+    figures.name = name;
+    for (const auto& parameter : backbone.parameters()) {
+        figures.trainable += parameter.numel();
+        if (parameter.requires_grad()) figures.learns += parameter.numel();
+    }
+    for (const auto& buffer : backbone.buffers()) figures.non_trainable += buffer.numel();
+    figures.non_trainable += backbone.keras_constants();
+    figures.channels = backbone.channels();
+    return figures;
 }
 
 }  // namespace
@@ -152,21 +148,20 @@ Result<PresetFigures> preset_figures(const Preset& preset) {
         torch::NoGradGuard no_grad;
         network->eval();
         PresetFigures figures;
-        long frozen = 0, beside = 0, parameters = 0, buffers = 0;
-        for (const auto& parameter : network->parameters()) parameters += parameter.numel();
+        long beside = 0, learns = 0, parameters = 0, buffers = 0;
+        for (const auto& parameter : network->parameters()) {
+            parameters += parameter.numel();
+            if (parameter.requires_grad()) learns += parameter.numel();
+        }
         for (const auto& buffer : network->buffers()) buffers += buffer.numel();
         for (const auto& projection : network->projections())
             for (const auto& parameter : projection->parameters()) beside += parameter.numel();
         for (std::size_t i = 0; i < network->backbones().size(); ++i) {
-            const auto& scale = preset.backbones[i];
-            const bool published = scale.width == 1 && scale.depth == 1;
-            for (const auto& item : network->backbones()[i]->named_parameters()) {
-                beside += item.value().numel();
-                if (published && !network->backbones()[i]->in_top(item.key())) frozen += item.value().numel();
-            }
+            figures.backbones.push_back(cnn_figures(preset.backbones[i].name, *network->backbones()[i]));
+            beside += figures.backbones.back().trainable;
         }
         figures.paper_parameters = parameters - beside;
-        figures.trainable_parameters = parameters - frozen;
+        figures.trainable_parameters = learns;
         figures.stored_parameters = parameters + buffers;
         // A batch of no slices passes through every layer and costs nothing.
         MacCounter counter;

@@ -6,6 +6,7 @@
 
 #include "base/core/files.h"
 #include "base/core/ids.h"
+#include "ml/torch/layers.h"
 
 namespace scopenode::ml {
 namespace {
@@ -87,13 +88,14 @@ Result<std::pair<json, std::vector<std::string>>> unpack(const std::string& byte
     return std::pair{std::move(head), std::move(blobs)};
 }
 
-/// Running mean and variance of every batch norm inside.
+/// Running mean and variance of every batch norm inside that learns; frozen ones keep theirs.
 std::vector<torch::Tensor> statistics_of(const torch::nn::Module& module) {
     std::vector<torch::Tensor> out;
-    for (const auto& item : module.named_buffers()) {
-        const std::string& name = item.key();
-        if (name.find("running_mean") != std::string::npos || name.find("running_var") != std::string::npos)
-            out.push_back(item.value());
+    for (const auto& inner : module.modules()) {
+        const auto* norm = dynamic_cast<const BatchNorm*>(inner.get());
+        if (!norm || !norm->is_training()) continue;
+        out.push_back(norm->running_mean);
+        out.push_back(norm->running_var);
     }
     return out;
 }
@@ -212,7 +214,8 @@ Result<std::unique_ptr<TrainingState>> make_training_state(const TrainOptions& o
     state->average->to(device);
     std::vector<torch::Tensor> pulled, free;
     for (const auto& item : state->network->named_parameters())
-        (decays(item.key(), item.value()) ? pulled : free).push_back(item.value());
+        if (item.value().requires_grad())
+            (decays(item.key(), item.value()) ? pulled : free).push_back(item.value());
     const auto rates = [&](double decay) {
         return std::make_unique<AdamWOptions>(AdamWOptions(options.learning_rate).weight_decay(decay));
     };

@@ -2,7 +2,9 @@
 #include <cstring>
 #include <map>
 
+#include "ml/backbone.h"
 #include "ml/safetensors.h"
+#include "ml/torch/backbones.h"
 #include "ml/torch/scopeformer.h"
 
 namespace scopenode::ml {
@@ -31,6 +33,42 @@ Result<torch::Tensor> checked(const TensorBytes& source, const torch::Tensor& ta
         return fail(Code::kDamagedModel, "{}: tensor '{}' holds a value that is not a number", where,
                     source.name);
     return values;
+}
+
+/// Copies each tensor to where its name belongs; every target exactly once, shapes equal, values finite.
+Status fill(std::map<std::string, torch::Tensor> state, const std::vector<FloatTensor>& tensors,
+            const std::string& what) {
+    torch::NoGradGuard no_grad;
+    for (const FloatTensor& source : tensors) {
+        const auto target = state.find(source.name);
+        if (target == state.end())
+            return fail(Code::kDamagedModel, "{} has no tensor '{}', or it comes twice", what, source.name);
+        if (torch::IntArrayRef(source.shape) != target->second.sizes() ||
+            std::int64_t(source.values.size()) != target->second.numel())
+            return fail(Code::kDamagedModel, "{}: tensor '{}' has another shape than the model", what,
+                        source.name);
+        const auto values =
+            torch::from_blob(const_cast<float*>(source.values.data()), source.shape, torch::kFloat32);
+        if (!torch::isfinite(values).all().item<bool>())
+            return fail(Code::kDamagedModel, "{}: tensor '{}' holds a value that is not a number", what,
+                        source.name);
+        target->second.copy_(values);
+        state.erase(target);
+    }
+    if (state.empty()) return {};
+    return fail(Code::kDamagedModel, "{}: tensor '{}' and {} more are missing", what, state.begin()->first,
+                state.size() - 1);
+}
+
+Status check_image(const FloatTensor& image) {
+    const auto& s = image.shape;
+    if (s.size() != 4 || s[1] != 3 || s[0] < 1 || s[2] < 32 || s[3] < 32 || s[2] % 32 != 0 || s[3] % 32 != 0)
+        return fail(Code::kInvalidArgument,
+                    "the image must have the shape N x 3 x H x W, H and W multiples of 32");
+    if (std::int64_t(image.values.size()) != s[0] * s[1] * s[2] * s[3])
+        return fail(Code::kInvalidArgument, "the image holds {} values, which is not its shape",
+                    image.values.size());
+    return {};
 }
 
 }  // namespace
@@ -71,6 +109,56 @@ Status load_weights(torch::nn::Module& module, const std::string& bytes, const s
                         state.begin()->first, state.size() - 1);
         for (auto& [target, values] : copies) target.copy_(values);
         return {};
+    });
+}
+
+Result<std::vector<TensorShape>> backbone_tensors(const BackbonePreset& backbone) {
+    return guard(Code::kInternal, [&]() -> Result<std::vector<TensorShape>> {
+        SCOPENODE_ASSIGN(const auto network, make_backbone(backbone));
+        std::vector<TensorShape> shapes;
+        for (const auto& [name, value] : state_of(*network)) shapes.push_back({name, value.sizes().vec()});
+        return shapes;
+    });
+}
+
+Result<FloatTensor> run_backbone(const BackbonePreset& backbone, const std::vector<FloatTensor>& weights,
+                                 const FloatTensor& image) {
+    return guard(Code::kInternal, [&]() -> Result<FloatTensor> {
+        SCOPENODE_TRY(check_image(image));
+        SCOPENODE_ASSIGN(const auto network, make_backbone(backbone));
+        SCOPENODE_TRY(fill(state_of(*network), weights, backbone.name));
+        c10::InferenceMode inference;
+        network->eval();
+        const auto pixels =
+            torch::from_blob(const_cast<float*>(image.values.data()), image.shape, torch::kFloat32);
+        const auto features = network->forward(pixels).contiguous();
+        const float* values = features.data_ptr<float>();
+        return FloatTensor{"features", features.sizes().vec(), {values, values + features.numel()}};
+    });
+}
+
+Result<std::string> first_weights(const Preset& preset, std::uint64_t seed) {
+    return guard(Code::kInternal, [&]() -> Result<std::string> {
+        torch::manual_seed(seed);
+        SCOPENODE_ASSIGN(const auto network, make_scopeformer(preset));
+        return save_weights(*network);
+    });
+}
+
+Result<std::string> with_backbone(const Preset& preset, const std::string& weights, std::size_t index,
+                                  const std::vector<FloatTensor>& tensors) {
+    return guard(Code::kInternal, [&]() -> Result<std::string> {
+        if (index >= preset.backbones.size())
+            return fail(Code::kInvalidArgument, "preset {} has {} backbones", preset.name,
+                        preset.backbones.size());
+        SCOPENODE_ASSIGN(const auto network, make_scopeformer(preset));
+        SCOPENODE_TRY(load_weights(*network, weights, "weights.safetensors"));
+        const std::string prefix = fmt::format("backbones.{}.", index);
+        std::map<std::string, torch::Tensor> part;
+        for (const auto& [name, value] : state_of(*network))
+            if (name.rfind(prefix, 0) == 0) part.emplace(name.substr(prefix.size()), value);
+        SCOPENODE_TRY(fill(part, tensors, preset.backbones[index].name));
+        return save_weights(*network);
     });
 }
 
