@@ -52,6 +52,7 @@ Settings settings_of(const json& document) {
     take(inference, "device", s.inference.device);
     take(inference, "threads", s.inference.threads);
     take(inference, "batch", s.inference.batch);
+    take(inference, "rsna_rescale_quirk", s.inference.rsna_rescale_quirk);
     take(archive, "keep_free_mb", s.archive.keep_free_mb);
     take(delivery, "first_retry_seconds", s.delivery.first_retry_seconds);
     take(delivery, "longest_retry_seconds", s.delivery.longest_retry_seconds);
@@ -140,8 +141,10 @@ std::string settings_json(const Settings& s) {
                     {"allowed_callers", s.dimse.allowed_callers}};
     out["http"] = {{"bind", s.http.bind}, {"port", s.http.port}};
     out["intake"] = {{"quiet_seconds", s.intake.quiet_seconds}, {"minimum_slices", s.intake.minimum_slices}};
-    out["inference"] = {
-        {"device", s.inference.device}, {"threads", s.inference.threads}, {"batch", s.inference.batch}};
+    out["inference"] = {{"device", s.inference.device},
+                        {"threads", s.inference.threads},
+                        {"batch", s.inference.batch},
+                        {"rsna_rescale_quirk", s.inference.rsna_rescale_quirk}};
     out["archive"] = {{"keep_free_mb", s.archive.keep_free_mb}};
     out["delivery"] = {{"first_retry_seconds", s.delivery.first_retry_seconds},
                        {"longest_retry_seconds", s.delivery.longest_retry_seconds}};

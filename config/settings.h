@@ -43,6 +43,7 @@ struct Settings {
         std::string device = "auto";
         int threads = 0;
         int batch = 8;
+        bool rsna_rescale_quirk = false;   ///< undo it where headers have it; for research data only
     } inference;
     struct Archive {
         std::uint64_t keep_free_mb = 512;

@@ -1,9 +1,11 @@
 #include "ml/preset.h"
 
 #include <algorithm>
-#include <set>
-
+#include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 
 #include "ml/json_depth.h"
 #include "scopenode_presets.h"
@@ -22,6 +24,35 @@ const Names<BackboneTraining> kTrainings{{BackboneTraining::kTop, "top"}, {Backb
 const Names<Attention> kAttentions{{Attention::kMhsa, "mhsa"}, {Attention::kMhra, "mhra"}};
 const Names<ReattentionMode> kModes{{ReattentionMode::kStable, "stable"},
                                     {ReattentionMode::kFidelity, "fidelity"}};
+
+/// The windows of RSNA's winners, and what the paper prints: its third is a slip that doubles the second.
+const std::vector<std::pair<const char*, std::vector<Window>>> kWindowSets{
+    {"default", {{40, 80}, {80, 200}, {40, 380}}},
+    {"paper_literal", {{40, 80}, {80, 200}, {80, 200}}},
+};
+constexpr std::size_t kChannels = 3;
+constexpr double kLowestLevel = -1024, kHighestLevel = 3071, kNarrowest = 1, kWidest = 4096;
+
+const std::vector<Window>* find_windows(const std::string& name) {
+    for (const auto& [each, windows] : kWindowSets)
+        if (name == each) return &windows;
+    return nullptr;
+}
+
+std::string window_set_names() {
+    std::string all;
+    for (const auto& [name, windows] : kWindowSets) all += (all.empty() ? "" : ", ") + std::string(name);
+    return all;
+}
+
+/// The whole of `text` as a number.
+std::optional<double> number_in(std::string_view text) {
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value))
+        return std::nullopt;
+    return value;
+}
 
 const std::set<std::string> kBackbones{"xception", "efficientnet_b5", "resnet152v2", "densenet201"};
 
@@ -95,13 +126,21 @@ class Reader {
 
 void read_windows(Reader& reader, Preset& preset, std::vector<std::string>& faults) {
     const Json* list = reader.take("windows");
-    if (!list || !list->is_array() || list->size() != 3)
-        return reader.fault("windows must be a list of three");
+    if (list && list->is_string()) {
+        const auto* windows = find_windows(list->get<std::string>());
+        if (!windows)
+            return reader.fault(fmt::format("no set of windows is called {}; there are {}", list->dump(),
+                                            window_set_names()));
+        preset.windows = *windows;
+        return;
+    }
+    if (!list || !list->is_array() || list->size() != kChannels)
+        return reader.fault("windows must be a list of three or the name of a set");
     for (std::size_t i = 0; i < list->size(); ++i) {
         Reader item((*list)[i], fmt::format("windows/{}", i), faults);
         Window window;
-        item.number("level", window.level, -1024, 3071);
-        item.number("width", window.width, 1, 4096);
+        item.number("level", window.level, kLowestLevel, kHighestLevel);
+        item.number("width", window.width, kNarrowest, kWidest);
         item.refuse_the_rest();
         preset.windows.push_back(window);
     }
@@ -138,6 +177,37 @@ std::string joined(const std::vector<std::string>& faults) {
 }
 
 }  // namespace
+
+Result<std::vector<Window>> parse_windows(const std::string& text) {
+    if (const auto* named = find_windows(text)) return *named;
+    std::vector<Window> windows;
+    for (std::size_t at = 0; at <= text.size();) {
+        const std::size_t end = std::min(text.find(',', at), text.size());
+        const std::string_view one = std::string_view(text).substr(at, end - at);
+        const std::size_t slash = one.find('/');
+        at = end + 1;
+        if (slash == std::string_view::npos) {
+            if (windows.empty() && end == text.size())
+                return fail(
+                    Code::kInvalidArgument,
+                    "no set of windows is called '{}'; there are {}, or LEVEL/WIDTH,LEVEL/WIDTH,LEVEL/WIDTH",
+                    text, window_set_names());
+            return fail(Code::kInvalidArgument, "window {} '{}' is not LEVEL/WIDTH", windows.size() + 1, one);
+        }
+        const auto level = number_in(one.substr(0, slash)), width = number_in(one.substr(slash + 1));
+        if (!level || *level < kLowestLevel || *level > kHighestLevel)
+            return fail(Code::kInvalidArgument, "window {} '{}': its level must be a number from {} to {}",
+                        windows.size() + 1, one, kLowestLevel, kHighestLevel);
+        if (!width || *width < kNarrowest || *width > kWidest)
+            return fail(Code::kInvalidArgument, "window {} '{}': its width must be a number from {} to {}",
+                        windows.size() + 1, one, kNarrowest, kWidest);
+        windows.push_back({*level, *width});
+    }
+    if (windows.size() != kChannels)
+        return fail(Code::kInvalidArgument, "'{}' has {} windows, {} are needed: one a channel", text,
+                    windows.size(), kChannels);
+    return windows;
+}
 
 Result<Preset> parse_preset(const std::string& json) {
     if (nests_too_deep(json)) return fail(Code::kInvalidArgument, "the preset nests too deep");

@@ -14,6 +14,10 @@ struct Window {
     bool operator==(const Window&) const = default;
 };
 
+/// Windows of the three channels by name (`default`, `paper_literal`) or as LEVEL/WIDTH each:
+/// "40/80,80/200,40/380". Faults name the channel.
+Result<std::vector<Window>> parse_windows(const std::string& text);
+
 /// What of a CNN learns: the top 30 % at a block's boundary (reference 4.5), or all of it.
 enum class BackboneTraining { kTop, kAll };
 
@@ -47,7 +51,8 @@ struct Preset {
     double dropout = 0;
 };
 
-/// Reads the JSON form; names every fault in one sentence.
+/// Reads the JSON form; names every fault in one sentence. "windows" is a list of level and width, or the name
+/// of a set; preset_json() always writes the list.
 Result<Preset> parse_preset(const std::string& json);
 std::string preset_json(const Preset& preset);
 /// Whether a network can be made of it; names every reason why not.

@@ -3,6 +3,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/core/hu_image.h"
@@ -30,6 +31,13 @@ class TrainingSet {
     virtual std::string description() const = 0;   ///< for model.json's data snapshot
 };
 
+/// What training makes small; both from logits. Unknown labels do not count.
+enum class Loss {
+    kRsna,      ///< weighted mean of the six cross entropies, any twice, divided by 7: the figure of RSNA 2019
+    kPaperEq3,  ///< the paper's Eq. 3: their plain sum, averaged over slices (6/known times the known ones)
+};
+std::string_view word(Loss loss);  ///< "rsna", "paper_eq3"
+
 struct TrainOptions {
     Preset preset;
     std::filesystem::path out;              ///< a model folder when done; checkpoints while it runs
@@ -41,6 +49,7 @@ struct TrainOptions {
     double weight_decay = 0.02;
     int threads = 0;
     std::uint64_t seed = 1;
+    Loss loss = Loss::kRsna;
     double validation_share = 0.1;          ///< of patients, by hash
     std::string device = "auto";
     std::string name;                       ///< manifest name

@@ -5,9 +5,11 @@
 #include <nlohmann/json.hpp>
 
 #include "base/core/hu_image.h"
+#include "base/log.h"
 #include "ml/aggregate.h"
 #include "storage/dicom/pixels.h"
 #include "workflows/eligibility.h"
+#include "workflows/reasons.h"
 
 namespace scopenode::workflows {
 namespace {
@@ -114,14 +116,29 @@ void conclude(StudyAnalysis& analysis, const ml::Model& model) {
     analysis.findings = judge(analysis);
 }
 
+std::optional<Reason> rescale_reason(const std::string& series_uid,
+                                     std::span<const storage::InstanceHeader* const> slices,
+                                     storage::Rescale rescale) {
+    const auto count = std::count_if(slices.begin(), slices.end(),
+                                     [](const auto* header) { return header->has_rsna_quirk; });
+    if (count == 0) return std::nullopt;
+    const std::string some = fmt::format("{} of {} slices", count, slices.size());
+    if (rescale == storage::Rescale::kRsnaQuirk) {
+        log::info("work", "series {}: RSNA rescale quirk undone in {}", series_uid, some);
+        return reason(reasons::kRescaleQuirk, "This holds for " + some + ".");
+    }
+    log::warning("work", "series {}: {} have 12 unsigned bits and an intercept above -100", series_uid, some);
+    return reason(reasons::kRescaleDoubtful, "This holds for " + some + ".");
+}
+
 Result<Inferred> infer_files(const ml::Model& model, std::span<const std::filesystem::path> files, int batch,
-                             const BatchDone& done) {
+                             storage::Rescale rescale, const BatchDone& done) {
     Inferred all;
     all.scores.resize(files.size());
     std::vector<HuImage> images;
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < files.size(); ++i) {
-        if (auto image = storage::read_hu(files[i])) {
+        if (auto image = storage::read_hu(files[i], rescale)) {
             images.push_back(std::move(*image));
             places.push_back(i);
         } else if (passes_by_itself(image.error())) {

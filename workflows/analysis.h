@@ -6,6 +6,7 @@
 
 #include "ml/model.h"
 #include "storage/dicom/header.h"
+#include "storage/dicom/rescale.h"
 #include "workflows/study.h"
 
 namespace scopenode::workflows {
@@ -22,7 +23,14 @@ struct Inferred {
 using BatchDone =
     std::function<Status(std::span<const std::size_t> places, std::span<const ml::Scores> scores)>;
 Result<Inferred> infer_files(const ml::Model& model, std::span<const std::filesystem::path> files, int batch,
-                             const BatchDone& done);
+                             storage::Rescale rescale, const BatchDone& done);
+
+/// What has to be said of how a series' values became HU: that the RSNA quirk was undone, or that it seems to be
+/// there and was not. Logged with the count. Depends on the headers alone, so that an attempt after a crash says
+/// the same.
+std::optional<Reason> rescale_reason(const std::string& series_uid,
+                                     std::span<const storage::InstanceHeader* const> slices,
+                                     storage::Rescale rescale);
 
 /// Fills in what follows from the slices: order, study probabilities, findings, and what the model says of
 /// itself.

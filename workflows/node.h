@@ -66,6 +66,7 @@ struct OfflineOptions {
     int minimum_slices = 8;
     std::string time_zone = "UTC";
     std::string program_version;
+    bool rsna_rescale_quirk = false;             ///< undo it where headers have it; said in the results
 };
 Status infer_offline(const OfflineOptions& options, const Clock& clock);
 

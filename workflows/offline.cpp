@@ -39,13 +39,21 @@ Result<StudyAnalysis> analyse(const OfflineStudy& study, Selection& chosen, cons
         chosen.slices.empty() ? study.series.front().front()->header : chosen.slices.front()->header;
     analysis.series_uid = chosen.series_uid;
     analysis.reasons = std::move(chosen.reasons);
+    const auto rescale =
+        options.rsna_rescale_quirk ? storage::Rescale::kRsnaQuirk : storage::Rescale::kAsTold;
     std::vector<fs::path> files;
-    for (const OfflineObject* object : chosen.slices) files.push_back(object->file);
+    std::vector<const InstanceHeader*> headers;
+    for (const OfflineObject* object : chosen.slices) {
+        files.push_back(object->file);
+        headers.push_back(&object->header);
+    }
+    if (auto said = rescale_reason(analysis.series_uid, headers, rescale))
+        analysis.reasons.push_back(std::move(*said));
     const auto count = [&](std::span<const std::size_t> places, std::span<const ml::Scores>) -> Status {
         progress.advance(done + places.back() + 1);
         return {};
     };
-    SCOPENODE_ASSIGN(const auto inferred, infer_files(*options.model, files, kBatch, count));
+    SCOPENODE_ASSIGN(const auto inferred, infer_files(*options.model, files, kBatch, rescale, count));
     done += files.size();
     progress.advance(done);
     for (std::size_t i = 0; i < files.size(); ++i)

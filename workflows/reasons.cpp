@@ -9,7 +9,7 @@ namespace {
 
 using namespace reasons;
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 19> kTable{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 21> kTable{{
     {kOwnResult, "It is a result of this node."},
     {kUnreadable, "The stored file could not be read."},
     {kNotCt, "It holds no CT images (secondary captures, dose pages, reports, other modalities)."},
@@ -30,6 +30,11 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 19> kTable{{
      "No report object could be made: UIDs or SOP class of the images are missing or not legal."},
     {kIdentityMismatch, "The images name more than one patient: nothing is reported."},
     {kDemonstrationNotSent, "Results of the demonstration model are not sent beyond this machine."},
+    {kRescaleQuirk, "Stored values were turned round by the RSNA rescale quirk before they were read as HU."},
+    {kRescaleDoubtful,
+     "Stored values are 12 bits unsigned with a rescale intercept above -100: air cannot be at -1000 HU and "
+     "the "
+     "attenuation may be wrong."},
 }};
 
 }  // namespace

@@ -100,7 +100,7 @@ Result<StudyWork::Task> StudyWork::load(const JobRow& job) {
         if (!study) return fail(Code::kNotFound, "the study of job {} is gone", job.id);
         task.study = std::move(*study);
         SCOPENODE_ASSIGN(task.set, eligible_set(db, job.study_id));
-        SCOPENODE_ASSIGN(task.scores, slice_scores_of(db, job.study_id, p_.model.manifest_sha256()));
+        SCOPENODE_ASSIGN(task.scores, slice_scores_of(db, job.study_id, score_key()));
         SCOPENODE_ASSIGN(auto results, results_of(db, job.study_id));
         for (auto& result : results) {
             if (result.kind != "sr") continue;
@@ -123,6 +123,15 @@ Status StudyWork::work(const JobRow& job, const std::atomic<bool>& stopping) {
     return p_.index.write([&](Connection& db) { return finish(db, job); });
 }
 
+Rescale StudyWork::rescale() const {
+    return p_.settings.inference.rsna_rescale_quirk ? Rescale::kRsnaQuirk : Rescale::kAsTold;
+}
+
+/// Scores of values that were read otherwise are not those of this run.
+std::string StudyWork::score_key() const {
+    return p_.model.manifest_sha256() + (rescale() == Rescale::kRsnaQuirk ? "+rsna_rescale_quirk" : "");
+}
+
 Status StudyWork::infer_missing(Task& task, std::vector<Reason>& reasons, const std::atomic<bool>& stopping) {
     std::vector<std::int64_t> ids;
     std::vector<std::filesystem::path> files;
@@ -140,13 +149,14 @@ Status StudyWork::infer_missing(Task& task, std::vector<Reason>& reasons, const 
             std::copy(scores[k].begin(), scores[k].end(), row.scores.begin());
             rows.push_back(row);
         }
-        SCOPENODE_TRY(p_.index.write(
-            [&](Connection& db) { return put_slice_scores(db, p_.model.manifest_sha256(), rows); }));
+        SCOPENODE_TRY(
+            p_.index.write([&](Connection& db) { return put_slice_scores(db, score_key(), rows); }));
         task.scores.insert(task.scores.end(), rows.begin(), rows.end());
         if (stopping) return fail(Code::kCancelled, "the node stops");
         return {};
     };
-    SCOPENODE_ASSIGN(const auto inferred, infer_files(p_.model, files, p_.settings.inference.batch, keep));
+    SCOPENODE_ASSIGN(const auto inferred,
+                     infer_files(p_.model, files, p_.settings.inference.batch, rescale(), keep));
     const auto& faults = inferred.faults;
     if (!faults.empty())
         reasons.push_back(
@@ -194,6 +204,10 @@ Result<StudyAnalysis> StudyWork::analyse(Task& task, const std::atomic<bool>& st
         headers.push_back(std::move(header));
     }
     SCOPENODE_TRY(check_identity(task, headers));
+    std::vector<const InstanceHeader*> all;
+    for (const InstanceHeader& header : headers) all.push_back(&header);
+    if (auto said = rescale_reason(task.set.series_uid, all, rescale()))
+        analysis.reasons.push_back(std::move(*said));
     if (analysis.slices.empty())
         return fail(Code::kUnsupported, "no slice of series {} could be decoded", task.set.series_uid);
     const auto usable = static_cast<int>(analysis.slices.size());

@@ -60,6 +60,8 @@ class StudyWork {
     Status finish(storage::Connection& db, const storage::JobRow& job);
     Status end_badly(const storage::JobRow& job, const Error& error);
     ReportContext report_context(const Task& task) const;
+    storage::Rescale rescale() const;
+    std::string score_key() const;
 
     Parts p_;
     std::optional<std::pair<storage::JobRow, Error>> unended_;  ///< its failure is not in the index yet

@@ -15,6 +15,7 @@ struct Options {
     std::string out, model, node, device = "auto";
     int threads = 0;
     int batch = 8;
+    bool rsna_rescale_quirk = false;
 };
 
 Status infer(const Options& o) {
@@ -29,10 +30,12 @@ Status infer(const Options& o) {
     }
     options.out = o.out;
     options.program_version = program_version();
+    options.rsna_rescale_quirk = o.rsna_rescale_quirk;
     if (!o.node.empty()) {
         SCOPENODE_ASSIGN(const auto settings, config::load_settings(o.node));
         options.minimum_slices = settings.intake.minimum_slices;
         options.time_zone = settings.site.time_zone;
+        options.rsna_rescale_quirk |= settings.inference.rsna_rescale_quirk;
     }
     SCOPENODE_ASSIGN(const auto files, chosen_model(o.node, o.model));
     SCOPENODE_ASSIGN(options.model, ml::Model::load(files, {o.device, o.threads, o.batch}));
@@ -55,6 +58,7 @@ void add_infer_command(CLI::App& app, int& exit_code) {
     command->add_option("--batch", o->batch, "Slices in one pass")
         ->check(CLI::Range(1, 256))
         ->capture_default_str();
+    add_rescale_option(*command, o->rsna_rescale_quirk);
     command->callback([o, &exit_code] {
         const Status done = infer(*o);
         exit_code = done ? 0 : report(done.error());

@@ -14,7 +14,7 @@ using nlohmann::ordered_json;
 struct Options {
     std::string node, id, preset, data, model, device = "auto";
     int threads = 0;
-    bool json = false;
+    bool json = false, rsna_rescale_quirk = false;
 };
 
 Result<ordered_json> figures_json(const ml::Preset& preset) {
@@ -139,7 +139,8 @@ Result<std::string> list(const Options& o) {
 Result<std::string> evaluate(const Options& o) {
     SCOPENODE_ASSIGN(const auto files, chosen_model(o.node, o.model));
     SCOPENODE_ASSIGN(const auto model, ml::Model::load(files, {o.device, o.threads, 8}));
-    SCOPENODE_ASSIGN(const auto data, workflows::FolderDataset::open(o.data));
+    SCOPENODE_ASSIGN(const auto data,
+                     workflows::FolderDataset::open(o.data, rescale_of(o.rsna_rescale_quirk)));
     SCOPENODE_ASSIGN(const auto measured, workflows::evaluate(*model, *data));
     return o.json ? workflows::evaluation_json(measured) : workflows::evaluation_table(measured);
 }
@@ -152,6 +153,7 @@ void add_evaluate(CLI::App& group, const std::shared_ptr<Options>& o, int& exit_
     command->add_option("--node", o->node, "Use this node's models");
     command->add_option("--device", o->device, "auto, cpu or cuda:N")->capture_default_str();
     command->add_option("--threads", o->threads, "CPU threads, 0: one per core")->check(CLI::Range(0, 1024));
+    add_rescale_option(*command, o->rsna_rescale_quirk);
     command->add_flag("--json", o->json, "As JSON");
     command->callback([o, &exit_code] { exit_code = print(evaluate(*o)); });
 }

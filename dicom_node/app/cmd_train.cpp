@@ -9,9 +9,10 @@ namespace scopenode::dicom_node {
 namespace {
 
 struct Options {
-    std::string data, preset, from;
+    std::string data, preset, from, windows, loss = "rsna";
     ml::TrainOptions train;
     std::string out;
+    bool rsna_rescale_quirk = false;
 };
 
 void print_epoch(const ml::EpochReport& r) {
@@ -30,11 +31,16 @@ Status train(Options& o) {
     auto preset = chosen_preset(o.preset);
     if (!preset) return fail(Code::kInvalidArgument, "{}", preset.error().message);
     o.train.preset = std::move(*preset);
+    if (!o.windows.empty()) {
+        SCOPENODE_ASSIGN(o.train.preset.windows, ml::parse_windows(o.windows));
+    }
+    o.train.loss = o.loss == "paper_eq3" ? ml::Loss::kPaperEq3 : ml::Loss::kRsna;
     o.train.out = o.out;
     if (!o.from.empty()) {
         SCOPENODE_ASSIGN(o.train.from, chosen_model("", o.from));
     }
-    SCOPENODE_ASSIGN(const auto data, workflows::FolderDataset::open(o.data));
+    SCOPENODE_ASSIGN(const auto data,
+                     workflows::FolderDataset::open(o.data, rescale_of(o.rsna_rescale_quirk)));
     fmt::print("{}\n", data->description());
     std::fflush(stdout);
     SCOPENODE_TRY(ml::train(o.train, *data, print_epoch));
@@ -56,6 +62,13 @@ void add_train_command(CLI::App& app, int& exit_code) {
     run->add_option("--preset", o->preset, "Name of a preset, or a file that holds one")->required();
     run->add_option("--out", o->out, "Folder of the model; checkpoints while it trains")->required();
     run->add_option("--from", o->from, "Fine-tune this model: a folder or an id");
+    run->add_option("--windows", o->windows,
+                    "Instead of the preset's: default, paper_literal, or LEVEL/WIDTH of each channel as "
+                    "40/80,80/200,40/380");
+    run->add_option("--loss", o->loss,
+                    "rsna: weighted mean, any twice; paper_eq3: plain sum over the six labels")
+        ->check(CLI::IsMember({"rsna", "paper_eq3"}))
+        ->capture_default_str();
     run->add_flag("--resume", t.resume, "Go on from the checkpoint in --out");
     run->add_option("--epochs", t.epochs, "Passes over the data")
         ->check(CLI::Range(1, 10000))
@@ -73,6 +86,7 @@ void add_train_command(CLI::App& app, int& exit_code) {
     run->add_option("--device", t.device, "auto, cpu or cuda:N")->capture_default_str();
     run->add_option("--name", t.name, "Name of the model in reports");
     run->add_option("--data-licence", t.data_licence, "Licence of the training data");
+    add_rescale_option(*run, o->rsna_rescale_quirk);
     run->add_flag("--demonstration", t.demonstration, "Mark the model as never for patients");
     run->callback([o, &exit_code] {
         const Status done = train(*o);

@@ -41,6 +41,17 @@ void add_node_option(CLI::App& command, std::string& value) {
                        "Folder of the node (default: SCOPENODE_NODE, else the current folder)");
 }
 
+void add_rescale_option(CLI::App& command, bool& value) {
+    command.add_flag(
+        "--rsna-rescale-quirk", value,
+        "Turn 12-bit unsigned values with an intercept above -100 round, as RSNA 2019 needs it; never "
+        "for a scanner's own images");
+}
+
+storage::Rescale rescale_of(bool rsna_rescale_quirk) {
+    return rsna_rescale_quirk ? storage::Rescale::kRsnaQuirk : storage::Rescale::kAsTold;
+}
+
 fs::path node_folder(const std::string& value) {
     if (!value.empty()) return value;
     const char* set = std::getenv("SCOPENODE_NODE");

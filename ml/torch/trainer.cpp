@@ -84,7 +84,8 @@ class Run {
 
     Status finish() {
         refresh_statistics();
-        const auto studies = score_validation(nullptr);
+        ScoredSlices slices;
+        const auto studies = score_validation(nullptr, &slices);
         Manifest manifest;
         manifest.preset = options_.preset;
         manifest.name = options_.name.empty() ? options_.preset.name : options_.name;
@@ -100,7 +101,8 @@ class Run {
         manifest.weights_sha256 = sha256_hex(files.weights);
         files.manifest_json = manifest_json(manifest);
         const RunFigures figures{split_.training.size(), split_.validation.size(), studies.size(),
-                                 study_auroc(studies)};
+                                 study_auroc(studies), figures_of(slices.probabilities, slices.truth),
+                                 baselines_of(slices.truth)};
         files.metrics_json = metrics_json(options_, state_->history, figures);
         files.card = plain_card(options_, manifest, figures);
         files.where = options_.out.string();
@@ -119,10 +121,13 @@ class Run {
 
     /// A checkpoint only fits a run that would do the same.
     std::string fingerprint() const {
-        return sha256_hex(fmt::format("1|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}", preset_json(options_.preset), data_,
+        // The default loss adds nothing: checkpoints from before there was a choice still fit.
+        const std::string loss =
+            options_.loss == Loss::kRsna ? "" : "|" + std::string(word(options_.loss));
+        return sha256_hex(fmt::format("1|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}{}", preset_json(options_.preset), data_,
                                       cache_.records().size(), options_.epochs, options_.batch,
                                       options_.learning_rate, options_.weight_decay, options_.seed,
-                                      options_.validation_share, options_.from ? options_.from->id() : ""));
+                                      options_.validation_share, options_.from ? options_.from->id() : "", loss));
     }
 
     /// Warm-up over 4 %, then a cosine down to 1 %.
@@ -177,7 +182,8 @@ class Run {
     double train_batch(const Indices& indices, std::uint64_t draw, double rate) {
         const auto hu = augment(cache_.batch(indices), draw);
         const auto loss =
-            weighted_loss(state_->network->forward(images(hu)), targets_of(cache_.records(), indices));
+            training_loss(options_.loss, state_->network->forward(images(hu)),
+                          targets_of(cache_.records(), indices));
         state_->optimizer->zero_grad();
         loss.backward();
         torch::nn::utils::clip_grad_norm_(state_->network->parameters(), 1.0);
@@ -188,7 +194,7 @@ class Run {
     }
 
     /// Study scores of the validation patients by the moving average; the loss is over slices.
-    std::vector<ScoredStudy> score_validation(double* loss) {
+    std::vector<ScoredStudy> score_validation(double* loss, ScoredSlices* each = nullptr) {
         const torch::NoGradGuard no_grad;
         state_->average->eval();
         std::map<std::string, std::vector<PlacedScores>> slices;
@@ -208,6 +214,7 @@ class Run {
                 std::copy_n(probabilities.data_ptr<float>() + n * kLabelCount, kLabelCount,
                             placed.scores.begin());
                 slices[record.study].push_back(placed);
+                if (each) each->add(placed.scores, record.labels);
                 add_truth(studies[record.study], record);
             }
         }

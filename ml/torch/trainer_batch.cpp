@@ -101,10 +101,34 @@ Targets targets_of(const std::vector<SliceRecord>& records, const std::vector<st
     return out;
 }
 
+std::string_view word(Loss loss) {
+    return loss == Loss::kRsna ? "rsna" : "paper_eq3";
+}
+
+namespace {
+
+/// N x 6 cross entropies from logits, exact for large ones.
+torch::Tensor cross_entropies(const torch::Tensor& logits, const torch::Tensor& truth) {
+    return torch::relu(logits) - logits * truth + torch::log1p(torch::exp(-logits.abs()));
+}
+
+torch::Tensor eq3_loss(const torch::Tensor& logits, const Targets& targets) {
+    const auto known = (targets.weight > 0).to(logits.device()).to(logits.scalar_type());
+    const auto each = cross_entropies(logits, targets.truth.to(logits.device()));
+    const auto count = known.sum(1);
+    const auto sums = (each * known).sum(1) * (double(kLabelCount) / count.clamp_min(1));
+    return sums.sum() / (count > 0).sum().clamp_min(1);
+}
+
+}  // namespace
+
 torch::Tensor weighted_loss(const torch::Tensor& logits, const Targets& targets) {
     const auto weight = targets.weight.to(logits.device()), truth = targets.truth.to(logits.device());
-    const auto each = torch::relu(logits) - logits * truth + torch::log1p(torch::exp(-logits.abs()));
-    return (each * weight).sum() / weight.sum().clamp_min(1e-6);
+    return (cross_entropies(logits, truth) * weight).sum() / weight.sum().clamp_min(1e-6);
+}
+
+torch::Tensor training_loss(Loss loss, const torch::Tensor& logits, const Targets& targets) {
+    return loss == Loss::kPaperEq3 ? eq3_loss(logits, targets) : weighted_loss(logits, targets);
 }
 
 }  // namespace scopenode::ml

@@ -4,15 +4,13 @@
 #include <cmath>
 #include <limits>
 
-#include "ml/metrics.h"
-
 namespace scopenode::ml {
 namespace {
 
 constexpr std::size_t kFewest = 5;
 
 struct Known {
-    std::vector<float> scores;
+    std::vector<double> scores;
     std::vector<char> truth;
     std::size_t positives = 0;
 
@@ -23,7 +21,7 @@ Known known(const std::vector<ScoredStudy>& studies, std::size_t label) {
     Known out;
     for (const auto& study : studies) {
         if (!study.truth[label]) continue;
-        out.scores.push_back(study.scores[label]);
+        out.scores.push_back(static_cast<double>(study.scores[label]));
         out.truth.push_back(*study.truth[label] ? 1 : 0);
         out.positives += *study.truth[label] ? 1 : 0;
     }
@@ -71,6 +69,11 @@ Line platt(const Known& data) {
 
 }  // namespace
 
+void ScoredSlices::add(const Scores& scores, const Truth& labels) {
+    std::copy(scores.begin(), scores.end(), probabilities.emplace_back().begin());
+    truth.push_back(labels);
+}
+
 std::array<double, kLabelCount> study_auroc(const std::vector<ScoredStudy>& studies) {
     std::array<double, kLabelCount> out{};
     for (std::size_t k = 0; k < kLabelCount; ++k) {
@@ -104,11 +107,11 @@ std::array<double, kLabelCount> fit_thresholds(const std::vector<ScoredStudy>& s
         out[k] = 0.5;
         const Known data = known(calibrated, k);
         if (!data.enough()) continue;
-        std::vector<float> cuts = data.scores;
+        std::vector<double> cuts = data.scores;
         std::sort(cuts.begin(), cuts.end());
         double best = -1;
         for (std::size_t c = 1; c < cuts.size(); ++c) {
-            const double cut = (double(cuts[c - 1]) + double(cuts[c])) / 2;
+            const double cut = (cuts[c - 1] + cuts[c]) / 2;
             double hits = 0, rejections = 0;
             for (std::size_t i = 0; i < data.scores.size(); ++i) {
                 if (data.truth[i])

@@ -8,6 +8,7 @@
 #include "ml/aggregate.h"
 #include "ml/labels.h"
 #include "ml/manifest.h"
+#include "ml/metrics.h"
 
 namespace scopenode::ml {
 
@@ -16,6 +17,14 @@ struct ScoredStudy {
     Scores scores{};
     std::array<std::optional<bool>, kLabelCount> truth;
     bool seen = false;  ///< truth has been started
+};
+
+/// Slices with their raw probabilities and truth.
+struct ScoredSlices {
+    std::vector<Probabilities> probabilities;
+    std::vector<Truth> truth;
+
+    void add(const Scores& scores, const Truth& labels);
 };
 
 /// Area under the ROC curve per label over the studies whose truth is known; NaN when a class is empty.

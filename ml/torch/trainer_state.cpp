@@ -211,6 +211,17 @@ Result<std::unique_ptr<TrainingState>> make_training_state(const TrainOptions& o
     return state;
 }
 
+namespace {
+
+json slice_figures(const MultiLabelFigures& f) {
+    return {{"weighted_log_loss", f.weighted_log_loss},
+            {"paper_eq3", f.paper_eq3},
+            {"weighted_accuracy", f.weighted_accuracy},
+            {"mean_brier", f.mean_brier}};
+}
+
+}  // namespace
+
 std::string metrics_json(const TrainOptions& options, const std::vector<EpochReport>& history,
                          const RunFigures& figures) {
     json epochs = json::array(), auroc = json::object();
@@ -224,12 +235,16 @@ std::string metrics_json(const TrainOptions& options, const std::vector<EpochRep
                   {"learning_rate", options.learning_rate},
                   {"weight_decay", options.weight_decay},
                   {"seed", options.seed},
+                  {"loss", word(options.loss)},
                   {"validation_share", options.validation_share}}},
                 {"training", {{"slices", figures.training_slices}}},
                 {"validation",
                  {{"slices", figures.validation_slices},
                   {"studies", figures.validation_studies},
-                  {"study_auroc", auroc}}},
+                  {"study_auroc", auroc},
+                  {"slice_figures", slice_figures(figures.validation)},
+                  {"of_all_negative", slice_figures(figures.baselines.all_negative)},
+                  {"of_prevalence", slice_figures(figures.baselines.constant_prevalence)}}},
                 {"epochs", epochs}}
                .dump(2) +
            "\n";
@@ -238,14 +253,21 @@ std::string metrics_json(const TrainOptions& options, const std::vector<EpochRep
 std::string plain_card(const TrainOptions& options, const Manifest& manifest, const RunFigures& figures) {
     std::string text = fmt::format(
         "# {}\n\n{}Preset `{}`, trained on {} slices of: {}.\n\n"
-        "{} epochs, batch {}, learning rate {}, weight decay {}, seed {}.\n\n"
+        "{} epochs, batch {}, learning rate {}, weight decay {}, seed {}, loss {}.\n\n"
         "| finding | study AUC on {} validation studies | threshold |\n|---|---|---|\n",
         manifest.name, manifest.demonstration ? "**A demonstration: never for patients.**\n\n" : "",
         options.preset.name, figures.training_slices, manifest.data_snapshot, options.epochs, options.batch,
-        options.learning_rate, options.weight_decay, options.seed, figures.validation_studies);
+        options.learning_rate, options.weight_decay, options.seed, word(options.loss),
+        figures.validation_studies);
     for (std::size_t k = 0; k < kLabelCount; ++k)
         text += fmt::format("| {} | {:.3f} | {:.3f} |\n", kLabels[k], figures.validation_auroc[k],
                             manifest.thresholds[k]);
+    const double loss = figures.validation.weighted_log_loss,
+                 guess = figures.baselines.constant_prevalence.weighted_log_loss;
+    if (figures.validation_slices > 0)
+        text += fmt::format("\nWeighted log loss over {} validation slices {:.4f}; of their prevalence alone {:.4f}{}.\n",
+                            figures.validation_slices, loss, guess,
+                            loss < guess ? "" : ": the model is NO BETTER than that");
     text += "\nThresholds and calibration were fitted on these same validation studies.\n";
     return text;
 }

@@ -39,6 +39,8 @@ Result<std::unique_ptr<TrainingState>> make_training_state(const TrainOptions& o
 struct RunFigures {
     std::size_t training_slices = 0, validation_slices = 0, validation_studies = 0;
     std::array<double, kLabelCount> validation_auroc{};
+    MultiLabelFigures validation;  ///< of the validation slices, raw, at 0.5
+    Baselines baselines;           ///< of the same slices
 };
 std::string metrics_json(const TrainOptions& options, const std::vector<EpochReport>& history,
                          const RunFigures& figures);

@@ -11,6 +11,7 @@
 #include "storage/dicom/charset.h"
 #include "storage/dicom/parse.h"
 #include "storage/dicom/poor_header.h"
+#include "storage/dicom/rescale.h"
 
 namespace scopenode::storage {
 namespace {
@@ -131,6 +132,10 @@ void read_instance(const Texts& text, InstanceHeader& h) {
     h.orientation = numbers_of<6>(d, DCM_ImageOrientationPatient);
     h.position_mm = numbers_of<3>(d, DCM_ImagePositionPatient);
     h.has_pixels = d.tagExists(DCM_PixelData);
+    h.has_rsna_quirk =
+        h.has_pixels && has_rsna_quirk(integer_of(d, DCM_BitsStored, integer_of(d, DCM_BitsAllocated, 16)),
+                                       integer_of(d, DCM_PixelRepresentation, 0) == 1,
+                                       number_of(d, DCM_RescaleIntercept).value_or(0));
 }
 
 // Native pixel data must be as long as rows, columns, frames and bits say (PS3.5 8.1).

@@ -28,6 +28,7 @@ struct InstanceHeader {
     std::optional<std::array<double, 6>> orientation;                 ///< (0020,0037)
     std::optional<std::array<double, 3>> position_mm;                 ///< (0020,0032)
     bool has_pixels = false;
+    bool has_rsna_quirk = false;                                      ///< see storage/dicom/rescale.h
     std::string timezone_offset;                                      ///< (0008,0201) or ""
 };
 

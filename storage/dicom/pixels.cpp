@@ -18,6 +18,7 @@ constexpr float kAir = -1024.0F;
 struct Storage {
     int bits = 16, high_bit = 15;
     bool is_signed = false;
+    bool is_turned = false;  ///< by the RSNA quirk
     double slope = 1, intercept = 0;
     std::optional<int> padding_first, padding_last;
 };
@@ -51,7 +52,7 @@ double decimal_or(DcmItem& d, const DcmTagKey& tag, double otherwise) {
     return d.findAndGetFloat64(tag, value).good() ? value : otherwise;
 }
 
-Result<Storage> storage_of(DcmItem& d, const std::string& where) {
+Result<Storage> storage_of(DcmItem& d, const std::string& where, Rescale rescale) {
     Storage s;
     const Uint16 allocated = number_or(d, DCM_BitsAllocated, 16),
                  samples = number_or(d, DCM_SamplesPerPixel, 1);
@@ -68,6 +69,10 @@ Result<Storage> storage_of(DcmItem& d, const std::string& where) {
     s.intercept = decimal_or(d, DCM_RescaleIntercept, 0);
     if (!std::isfinite(s.slope) || !std::isfinite(s.intercept) || s.slope == 0)
         return fail(Code::kCannotUnderstand, "{}: rescale slope or intercept is no number", where);
+    if (rescale == Rescale::kRsnaQuirk && has_rsna_quirk(s.bits, s.is_signed, s.intercept)) {
+        s.is_turned = true;
+        s.intercept = kQuirkIntercept;
+    }
     s.padding_first = padding_of(d, DCM_PixelPaddingValue, s);
     s.padding_last = padding_of(d, DCM_PixelPaddingRangeLimit, s);
     if (!s.padding_last) s.padding_last = s.padding_first;
@@ -83,12 +88,13 @@ bool is_padding(int value, const Storage& s) {
 void fill(HuImage& image, const Storage& s, const auto* words) {
     for (std::size_t i = 0; i < image.hu.size(); ++i) {
         const int value = word_value(words[i], s);
-        const double hu = is_padding(value, s) ? kAir : value * s.slope + s.intercept;
+        const int told = s.is_turned ? without_rsna_quirk(value) : value;
+        const double hu = is_padding(value, s) ? kAir : told * s.slope + s.intercept;
         image.hu[i] = static_cast<float>(std::max<double>(hu, kAir));
     }
 }
 
-Result<HuImage> decode(DcmDataset& d, const std::string& where) {
+Result<HuImage> decode(DcmDataset& d, const std::string& where, Rescale rescale) {
     const DcmXfer from(d.getOriginalXfer());
     const Uint16 rows = number_or(d, DCM_Rows, 0), columns = number_or(d, DCM_Columns, 0);
     Sint32 frames = 1;
@@ -98,12 +104,12 @@ Result<HuImage> decode(DcmDataset& d, const std::string& where) {
     if (count <= 0 || count > kMostPixels)
         return fail(Code::kCannotUnderstand, "{}: {} x {} pixels", where, columns, rows);
     if (frames > 1) return fail(Code::kUnsupported, "{}: {} frames, not one", where, frames);
-    SCOPENODE_TRY(storage_of(d, where));
+    SCOPENODE_TRY(storage_of(d, where, rescale));
     if (d.chooseRepresentation(EXS_LittleEndianExplicit, nullptr).bad() ||
         !d.canWriteXfer(EXS_LittleEndianExplicit))
         return fail(Code::kUnsupported, "{}: cannot decode {}", where, from.getXferName());
     // A decoder may have changed how the words are stored.
-    SCOPENODE_ASSIGN(const Storage s, storage_of(d, where));
+    SCOPENODE_ASSIGN(const Storage s, storage_of(d, where, rescale));
     const Uint16 allocated = number_or(d, DCM_BitsAllocated, 16);
     HuImage image{columns, rows, std::vector<float>(static_cast<std::size_t>(count))};
     unsigned long there = 0;
@@ -125,12 +131,12 @@ Result<HuImage> decode(DcmDataset& d, const std::string& where) {
 
 }  // namespace
 
-Result<HuImage> read_hu(const std::filesystem::path& path) {
+Result<HuImage> read_hu(const std::filesystem::path& path, Rescale rescale) {
     return guard(Code::kCannotUnderstand, [&]() -> Result<HuImage> {
         const std::string where = path.filename().string();
         DcmFileFormat file;
         SCOPENODE_TRY(parse_file(file, path, ReadUpTo::kEnd));
-        return decode(*file.getDataset(), where);
+        return decode(*file.getDataset(), where, rescale);
     });
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct SmallStudy {
     std::string series_description = "AXIAL 5MM";
     double slice_mm = 5;
     int size = 64;
+    std::optional<int> quirk_raw;  ///< all pixels this, in 12 unsigned bits with intercept 0: the RSNA quirk
 
     std::string sop_instance_uid(int i) const { return series_uid + "." + std::to_string(i + 1); }
 
@@ -38,7 +40,13 @@ struct SmallStudy {
         s.rows = s.columns = size;
         s.slice_mm = slice_mm;
         s.position_mm = {0, 0, i * slice_mm};
-        const std::vector<std::int32_t> raw(static_cast<std::size_t>(size * size), 1024 + 10 * i);
+        if (quirk_raw) {
+            s.is_signed = false;
+            s.bits_stored = 12;
+            s.intercept = 0;
+        }
+        const std::vector<std::int32_t> raw(static_cast<std::size_t>(size * size),
+                                            quirk_raw.value_or(1024 + 10 * i));
         s.raw = raw;
         return storage::encode_ct(s);
     }

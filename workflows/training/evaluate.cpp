@@ -2,25 +2,27 @@
 
 #include <chrono>
 #include <cmath>
-#include <limits>
-#include <nlohmann/json.hpp>
 
 #include "base/core/progress.h"
 #include "ml/aggregate.h"
-#include "ml/metrics.h"
 #include "ml/phantom/phantom.h"
 
 namespace scopenode::workflows {
 namespace {
 
-using nlohmann::ordered_json;
+using ml::Probabilities;
 
-/// One study's scores and truth.
-struct Judged {
-    ml::Scores scores{};
-    SliceLabels truth;
-    ml::BaselineScores baseline;
+/// Rows of studies or of slices.
+struct Rows {
+    std::vector<Probabilities> raw, probabilities;
+    std::vector<ml::Truth> truth;
 };
+
+Probabilities as_doubles(const ml::Scores& scores) {
+    Probabilities out{};
+    std::copy(scores.begin(), scores.end(), out.begin());
+    return out;
+}
 
 /// One known positive slice makes a study positive; one unknown among negatives leaves it unknown.
 SliceLabels study_truth(std::span<const FolderSlice> slices) {
@@ -36,66 +38,69 @@ SliceLabels study_truth(std::span<const FolderSlice> slices) {
     return truth;
 }
 
-class Losses {
-  public:
-    void add(const ml::Scores& scores, const SliceLabels& labels) {
-        for (std::size_t k = 0; k < ml::kLabelCount; ++k) {
-            if (!labels[k]) continue;
-            const double p = std::clamp(static_cast<double>(scores[k]), 1e-15, 1 - 1e-15),
-                         weight = k == 0 ? 2 : 1;
-            sum_ -= weight * std::log(*labels[k] ? p : 1 - p);
-            weights_ += weight;
-        }
+LevelFigures figures_of(const Rows& rows, const PerLabel& thresholds) {
+    LevelFigures out;
+    out.thresholds = thresholds;
+    out.model = ml::figures_of(rows.probabilities, rows.truth, thresholds);
+    out.baselines = ml::baselines_of(rows.truth);
+    for (std::size_t k = 0; k < ml::kLabelCount; ++k) {
+        const auto raw = ml::column_of(rows.raw, rows.truth, k);
+        const auto said = ml::column_of(rows.probabilities, rows.truth, k);
+        out.auroc[k] = ml::auroc(raw.scores, raw.truth);
+        out.auprc[k] = ml::auprc(raw.scores, raw.truth);
+        out.calibration_error[k] = ml::calibration_error(said.scores, said.truth);
+        out.line[k] = ml::calibration_line(said.scores, said.truth);
+        out.positives[k] = static_cast<int>(raw.positives);
+        out.unknown[k] = static_cast<int>(rows.truth.size() - raw.truth.size());
     }
-    double mean() const { return weights_ > 0 ? sum_ / weights_ : 0; }
+    return out;
+}
 
-  private:
-    double sum_ = 0, weights_ = 0;
+/// What is measured while the studies go by.
+struct Measured {
+    Rows studies, slices;
+    std::vector<Probabilities> highest_hu, dense_volume;  ///< the same for every finding
+    double seconds = 0;
 };
 
-double auroc_of(const std::vector<Judged>& studies, std::size_t label,
-                double (*score)(const Judged&, std::size_t)) {
-    std::vector<float> scores;
-    std::vector<char> truth;
-    for (const auto& study : studies) {
-        if (!study.truth[label]) continue;
-        scores.push_back(static_cast<float>(score(study, label)));
-        truth.push_back(*study.truth[label] ? 1 : 0);
+Status measure_study(const ml::Model& model, const FolderDataset& data, std::size_t begin, std::size_t end,
+                     Measured& out) {
+    const auto slices = std::span(data.slices()).subspan(begin, end - begin);
+    std::vector<HuImage> images;
+    for (std::size_t i = begin; i < end; ++i) {
+        SCOPENODE_ASSIGN(auto slice, data.load(i));
+        images.push_back(std::move(slice.image));
     }
-    return ml::auroc(scores, truth);
+    const auto start = std::chrono::steady_clock::now();
+    SCOPENODE_ASSIGN(const auto scores, model.infer(images));
+    out.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    std::vector<ml::PlacedScores> placed;
+    for (std::size_t i = 0; i < slices.size(); ++i) {
+        placed.push_back({slices[i].z_mm, scores[i]});
+        out.slices.probabilities.push_back(as_doubles(scores[i]));
+        out.slices.truth.push_back(slices[i].labels);
+    }
+    const auto study = ml::aggregate(placed);
+    out.studies.raw.push_back(as_doubles(study));
+    out.studies.probabilities.push_back(as_doubles(ml::calibrate(model.manifest(), study)));
+    out.studies.truth.push_back(study_truth(slices));
+    const double thickness =
+        slices.size() > 1 ? std::abs(slices[1].z_mm - slices[0].z_mm) : slices[0].slice_mm;
+    const auto guess = ml::baseline_scores(images, slices[0].pixel_mm, thickness);
+    Probabilities hu{}, volume{};
+    hu.fill(guess.highest_hu);
+    volume.fill(guess.dense_volume_ml);
+    out.highest_hu.push_back(hu);
+    out.dense_volume.push_back(volume);
+    return {};
 }
 
-void sum_up(const std::vector<Judged>& studies, const ml::Manifest& manifest, Evaluation& out) {
+PerLabel auroc_of(const std::vector<Probabilities>& scores, const std::vector<ml::Truth>& truth) {
+    PerLabel out{};
     for (std::size_t k = 0; k < ml::kLabelCount; ++k) {
-        out.auroc[k] =
-            auroc_of(studies, k, [](const Judged& s, std::size_t l) -> double { return s.scores[l]; });
-        out.highest_hu_auroc[k] =
-            auroc_of(studies, k, [](const Judged& s, std::size_t) { return s.baseline.highest_hu; });
-        out.dense_volume_auroc[k] =
-            auroc_of(studies, k, [](const Judged& s, std::size_t) { return s.baseline.dense_volume_ml; });
-        double hits = 0, rejections = 0, negatives = 0;
-        for (const auto& study : studies) {
-            if (!study.truth[k]) continue;
-            const bool said = ml::calibrate(manifest, study.scores)[k] >= manifest.thresholds[k];
-            if (*study.truth[k]) {
-                ++out.positives[k];
-                hits += said ? 1 : 0;
-            } else {
-                ++negatives;
-                rejections += said ? 0 : 1;
-            }
-        }
-        const double nothing = std::numeric_limits<double>::quiet_NaN();
-        out.sensitivity[k] = out.positives[k] > 0 ? hits / out.positives[k] : nothing;
-        out.specificity[k] = negatives > 0 ? rejections / negatives : nothing;
+        const auto column = ml::column_of(scores, truth, k);
+        out[k] = ml::auroc(column.scores, column.truth);
     }
-}
-
-ordered_json by_label(const std::array<double, ml::kLabelCount>& values) {
-    ordered_json out;
-    for (std::size_t k = 0; k < ml::kLabelCount; ++k)
-        out[std::string(ml::kLabels[k])] =
-            std::isfinite(values[k]) ? ordered_json(values[k]) : ordered_json(nullptr);
     return out;
 }
 
@@ -107,71 +112,25 @@ Result<Evaluation> evaluate(const ml::Model& model, const FolderDataset& data) {
     out.data = data.description();
     out.slices = static_cast<int>(data.size());
     Progress progress("evaluating", data.size());
-    std::vector<Judged> studies;
-    Losses losses;
-    double seconds = 0;
+    Measured measured;
     const auto& slices = data.slices();
     for (std::size_t at = 0; at < slices.size();) {
         std::size_t end = at;
         while (end < slices.size() && slices[end].study == slices[at].study) ++end;
-        std::vector<HuImage> images;
-        for (std::size_t i = at; i < end; ++i) {
-            SCOPENODE_ASSIGN(auto slice, data.load(i));
-            images.push_back(std::move(slice.image));
-        }
-        const auto start = std::chrono::steady_clock::now();
-        SCOPENODE_ASSIGN(const auto scores, model.infer(images));
-        seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-        std::vector<ml::PlacedScores> placed;
-        for (std::size_t i = at; i < end; ++i) {
-            placed.push_back({slices[i].z_mm, scores[i - at]});
-            losses.add(scores[i - at], slices[i].labels);
-        }
-        const double thickness =
-            end - at > 1 ? std::abs(slices[at + 1].z_mm - slices[at].z_mm) : slices[at].slice_mm;
-        studies.push_back({ml::aggregate(placed), study_truth(std::span(slices).subspan(at, end - at)),
-                           ml::baseline_scores(images, slices[at].pixel_mm, thickness)});
+        SCOPENODE_TRY(measure_study(model, data, at, end, measured));
         at = end;
         progress.advance(at);
     }
-    out.studies = static_cast<int>(studies.size());
-    out.log_loss = losses.mean();
-    out.slices_per_second = out.slices / std::max(seconds, 1e-9);
-    sum_up(studies, model.manifest(), out);
+    measured.slices.raw = measured.slices.probabilities;
+    out.studies = static_cast<int>(measured.studies.truth.size());
+    out.slices_per_second = out.slices / std::max(measured.seconds, 1e-9);
+    PerLabel half{};
+    half.fill(0.5);
+    out.study = figures_of(measured.studies, model.manifest().thresholds);
+    out.slice = figures_of(measured.slices, half);
+    out.highest_hu_auroc = auroc_of(measured.highest_hu, measured.studies.truth);
+    out.dense_volume_auroc = auroc_of(measured.dense_volume, measured.studies.truth);
     return out;
-}
-
-std::string evaluation_json(const Evaluation& e) {
-    ordered_json positives;
-    for (std::size_t k = 0; k < ml::kLabelCount; ++k) positives[std::string(ml::kLabels[k])] = e.positives[k];
-    return ordered_json{
-        {"model", e.model},
-        {"data", e.data},
-        {"studies", e.studies},
-        {"slices", e.slices},
-        {"positive_studies", positives},
-        {"study_auroc", by_label(e.auroc)},
-        {"sensitivity", by_label(e.sensitivity)},
-        {"specificity", by_label(e.specificity)},
-        {"slice_log_loss", e.log_loss},
-        {"baselines",
-         {{"highest_hu", by_label(e.highest_hu_auroc)}, {"dense_volume", by_label(e.dense_volume_auroc)}}},
-        {"slices_per_second", e.slices_per_second}}
-        .dump(2);
-}
-
-std::string evaluation_table(const Evaluation& e) {
-    std::string text = fmt::format("model {} on {}\n\n", e.model, e.data);
-    text +=
-        "| finding | positive studies | study AUC | sensitivity | specificity | AUC of highest HU | AUC of "
-        "dense volume |\n"
-        "|---|---|---|---|---|---|---|\n";
-    for (std::size_t k = 0; k < ml::kLabelCount; ++k)
-        text += fmt::format("| {} | {} of {} | {:.3f} | {:.2f} | {:.2f} | {:.3f} | {:.3f} |\n",
-                            ml::kLabels[k], e.positives[k], e.studies, e.auroc[k], e.sensitivity[k],
-                            e.specificity[k], e.highest_hu_auroc[k], e.dense_volume_auroc[k]);
-    return text + fmt::format("\nweighted log loss over slices {:.4f}; {:.1f} slices a second\n", e.log_loss,
-                              e.slices_per_second);
 }
 
 }  // namespace scopenode::workflows

@@ -7,6 +7,7 @@
 #include "base/core/files.h"
 #include "base/core/ids.h"
 #include "base/core/progress.h"
+#include "base/log.h"
 #include "storage/dicom/header.h"
 #include "storage/dicom/pixels.h"
 
@@ -61,12 +62,36 @@ std::optional<FolderSlice> slice_of(const fs::path& file, const std::map<std::st
     if (!header || header->sop_class_uid != kCtImageStorage || header->frames > 1) return std::nullopt;
     const auto* found = find_labels(labels, file, header->sop_instance_uid);
     if (!found) return std::nullopt;
-    FolderSlice slice{file, header->study_uid, header->patient_id, 0, 0, 0, *found};
+    FolderSlice slice{file,   header->study_uid,  header->patient_id,    0, 0, 0,
+                      *found, header->series_uid, header->has_rsna_quirk};
     if (slice.patient.empty()) slice.patient = header->study_uid;
     slice.z_mm = storage::normal_position_mm(*header).value_or(0);
     if (header->pixel_spacing_mm) slice.pixel_mm = (*header->pixel_spacing_mm)[0];
     slice.slice_mm = header->slice_thickness_mm.value_or(0);
     return slice;
+}
+
+/// What the description says of the quirk; the series that have it are logged.
+std::string rescale_words(const std::vector<FolderSlice>& slices, storage::Rescale rescale) {
+    std::map<std::string, std::size_t> series;
+    std::size_t all = 0;
+    for (const FolderSlice& slice : slices)
+        if (slice.has_rsna_quirk) {
+            ++series[slice.series];
+            ++all;
+        }
+    if (rescale == storage::Rescale::kAsTold) {
+        if (all > 0)
+            log::warning(
+                "data",
+                "{} slices of {} series have 12 unsigned bits and an intercept above -100: their HU may "
+                "be wrong; --rsna-rescale-quirk turns them round",
+                all, series.size());
+        return "";
+    }
+    for (const auto& [uid, count] : series)
+        log::info("data", "series {}: RSNA rescale quirk undone in {} slices", uid, count);
+    return fmt::format("; RSNA rescale quirk undone in {} slices of {} series", all, series.size());
 }
 
 }  // namespace
@@ -88,7 +113,7 @@ Result<std::map<std::string, SliceLabels>> read_kaggle_labels(const fs::path& cs
     return labels;
 }
 
-Result<std::unique_ptr<FolderDataset>> FolderDataset::open(const fs::path& folder) {
+Result<std::unique_ptr<FolderDataset>> FolderDataset::open(const fs::path& folder, storage::Rescale rescale) {
     std::error_code ec;
     if (!fs::is_directory(folder, ec)) return fail(Code::kNotFound, "{} is not a folder", folder.string());
     const fs::path csv = folder / "labels.csv";
@@ -97,6 +122,7 @@ Result<std::unique_ptr<FolderDataset>> FolderDataset::open(const fs::path& folde
     SCOPENODE_ASSIGN(const auto labels, read_kaggle_labels(csv));
     return guard(Code::kIo, [&]() -> Result<std::unique_ptr<FolderDataset>> {
         auto set = std::unique_ptr<FolderDataset>(new FolderDataset);
+        set->rescale_ = rescale;
         const auto files = dicom_files(folder);
         Progress progress("reading headers", files.size());
         std::set<std::string> studies;
@@ -115,15 +141,16 @@ Result<std::unique_ptr<FolderDataset>> FolderDataset::open(const fs::path& folde
                              return a.study != b.study ? a.study < b.study : a.z_mm < b.z_mm;
                          });
         SCOPENODE_ASSIGN(const auto bytes, read_file(csv));
-        set->description_ = fmt::format("{} labelled slices of {} studies (labels.csv sha256 {})",
-                                        set->slices_.size(), studies.size(), sha256_hex(bytes).substr(0, 12));
+        set->description_ = fmt::format("{} labelled slices of {} studies (labels.csv sha256 {}{})",
+                                        set->slices_.size(), studies.size(), sha256_hex(bytes).substr(0, 12),
+                                        rescale_words(set->slices_, rescale));
         return set;
     });
 }
 
 Result<ml::LabelledSlice> FolderDataset::load(std::size_t index) const {
     const FolderSlice& from = slices_.at(index);
-    auto image = storage::read_hu(from.file);
+    auto image = storage::read_hu(from.file, rescale_);
     if (!image) return fail(image.error().code, "{}: {}", from.file.string(), image.error().message);
     return ml::LabelledSlice{std::move(*image), from.labels, from.study, from.patient, from.z_mm};
 }

@@ -9,6 +9,7 @@
 
 #include "base/core/result.h"
 #include "ml/trainer.h"
+#include "storage/dicom/rescale.h"
 
 namespace scopenode::workflows {
 
@@ -25,14 +26,17 @@ struct FolderSlice {
     std::string study, patient;
     double z_mm = 0, pixel_mm = 0, slice_mm = 0;
     SliceLabels labels;
+    std::string series;
+    bool has_rsna_quirk = false;
 };
 
 /// A folder of DICOM files with a labels.csv in it, as `scopenode phantom` makes it or as the RSNA set is:
 /// labels are found by SOP instance UID or by file name. Files without a label, and files that are no CT
-/// slices, are left out.
+/// slices, are left out. With Rescale::kRsnaQuirk the description, which models keep as their data snapshot, says so.
 class FolderDataset final : public ml::TrainingSet {
   public:
-    static Result<std::unique_ptr<FolderDataset>> open(const std::filesystem::path& folder);
+    static Result<std::unique_ptr<FolderDataset>> open(const std::filesystem::path& folder,
+                                                       storage::Rescale rescale = storage::Rescale::kAsTold);
 
     std::size_t size() const override { return slices_.size(); }
     Result<ml::LabelledSlice> load(std::size_t index) const override;
@@ -46,6 +50,7 @@ class FolderDataset final : public ml::TrainingSet {
 
     std::vector<FolderSlice> slices_;
     std::string description_;
+    storage::Rescale rescale_ = storage::Rescale::kAsTold;
 };
 
 }  // namespace scopenode::workflows

@@ -157,3 +157,53 @@ TEST_CASE("JSON that nests without end is refused before anything recurses") {
                     .error()
                     .message.ends_with("too deep"));
 }
+
+TEST_CASE("windows by name are the explicit list that is kept") {
+    const auto preset = find_preset("scopeformer_nano");
+    REQUIRE(preset);
+    const auto fallback = parse_windows("default"), literal = parse_windows("paper_literal");
+    REQUIRE(fallback);
+    REQUIRE(literal);
+    CHECK(*fallback == std::vector<Window>{{40, 80}, {80, 200}, {40, 380}});
+    CHECK(*literal == std::vector<Window>{{40, 80}, {80, 200}, {80, 200}});
+    for (const std::string& name : preset_names()) CHECK(find_preset(name)->windows == *fallback);
+    const std::string text = preset_json(*preset);
+    const auto begin = text.find("\"windows\": "), end = text.find("],", begin) + 1;
+    const auto named = [&](const std::string& name) {
+        return parse_preset(text.substr(0, begin) + "\"windows\": \"" + name + "\"" + text.substr(end));
+    };
+    const auto chosen = named("paper_literal");
+    REQUIRE_MESSAGE(chosen, (chosen ? "" : chosen.error().message));
+    CHECK(chosen->windows == *literal);
+    CHECK(preset_json(*chosen).find("paper_literal") == std::string::npos);
+    CHECK(parse_preset(preset_json(*chosen))->windows == *literal);
+    const auto unknown = named("bone");
+    REQUIRE_FALSE(unknown);
+    CHECK(unknown.error().message.find("default, paper_literal") != std::string::npos);
+    const auto explicitly = parse_windows("40/80,-20.5/200,600/2800");
+    REQUIRE(explicitly);
+    CHECK(*explicitly == std::vector<Window>{{40, 80}, {-20.5, 200}, {600, 2800}});
+}
+
+TEST_CASE("faulty windows are refused by their channel") {
+    const std::pair<const char*, const char*> faults[] = {
+        {"bone", "there are default, paper_literal"},
+        {"", "no set of windows"},
+        {"40/80,80/200", "2 windows"},
+        {"40/80,80/200,40/380,600/2800", "4 windows"},
+        {"40/80,80,40/380", "window 2 '80' is not LEVEL/WIDTH"},
+        {"40/80,default", "window 2 'default'"},
+        {"40/80,80/0,40/380", "window 2 '80/0': its width"},
+        {"40/80,80/200,nan/380", "window 3 'nan/380': its level"},
+        {"40/80,80/200,9000/380", "window 3 '9000/380': its level"},
+        {"40/80x,80/200,40/380", "window 1 '40/80x': its width"},
+        {"40/80,80/200,", "window 3 '' is not"},
+    };
+    for (const auto& [text, words] : faults) {
+        CAPTURE(text);
+        const auto refused = parse_windows(text);
+        REQUIRE_FALSE(refused);
+        CHECK_MESSAGE(refused.error().message.find(words) != std::string::npos, refused.error().message);
+        CHECK(refused.error().code == Code::kInvalidArgument);
+    }
+}

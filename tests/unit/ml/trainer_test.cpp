@@ -9,6 +9,7 @@
 
 #include "base/core/files.h"
 #include "ml/model.h"
+#include "ml/torch/trainer_batch.h"
 #include "ml/torch/trainer_fit.h"
 #include "ml/trainer.h"
 
@@ -255,4 +256,87 @@ TEST_CASE("Platt turns shrunken scores back and thresholds part the classes") {
     }
     CHECK(mean == doctest::Approx(0.25).epsilon(0.1));
     CHECK(right / 200 > 0.9);
+}
+
+namespace {
+
+/// Six slices: logits, records with some labels unknown, and the same as doubles.
+struct LossCase {
+    torch::Tensor logits;
+    std::vector<SliceRecord> records;
+    std::vector<std::size_t> indices;
+    std::vector<Probabilities> probabilities;
+    std::vector<Truth> truth;
+};
+
+LossCase loss_case(bool all_known) {
+    LossCase out;
+    torch::manual_seed(4);
+    out.logits = torch::randn({6, 6}) * 3;
+    for (std::size_t n = 0; n < 6; ++n) {
+        SliceRecord record;
+        auto& p = out.probabilities.emplace_back();
+        for (std::size_t k = 0; k < kLabelCount; ++k) {
+            p[k] = 1 / (1 + std::exp(-double(out.logits[int64_t(n)][int64_t(k)].item<float>())));
+            if (all_known || ((n + k) % 3 != 0 && n != 2)) record.labels[k] = (n * k) % 4 == 1;
+        }
+        out.truth.push_back(record.labels);
+        out.records.push_back(record);
+        out.indices.push_back(n);
+    }
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("the losses of training are the figures that are reported") {
+    for (const bool all_known : {true, false}) {
+        CAPTURE(all_known);
+        const LossCase c = loss_case(all_known);
+        const auto targets = targets_of(c.records, c.indices);
+        const auto figures = figures_of(c.probabilities, c.truth);
+        const double eq3 = training_loss(Loss::kPaperEq3, c.logits, targets).item<double>();
+        CHECK(eq3 == doctest::Approx(figures.paper_eq3).epsilon(1e-5));
+        // With unknown labels a step pools the weights of its batch; the figure renormalises slice by slice.
+        if (!all_known) continue;
+        const double rsna = training_loss(Loss::kRsna, c.logits, targets).item<double>();
+        CHECK(rsna == doctest::Approx(figures.weighted_log_loss).epsilon(1e-5));
+    }
+    const LossCase c = loss_case(true);
+    const auto unknown = targets_of({SliceRecord{}}, {0});
+    const auto one = c.logits.slice(0, 0, 1);
+    for (const Loss loss : {Loss::kRsna, Loss::kPaperEq3})
+        CHECK(training_loss(loss, one, unknown).item<double>() == 0);
+    const auto certain = torch::full({6, 6}, 200.0F);
+    CHECK(std::isfinite(
+        training_loss(Loss::kPaperEq3, certain, targets_of(c.records, c.indices)).item<double>()));
+}
+
+TEST_CASE("the loss of a run is kept and tells its checkpoint from another's") {
+    const TemporaryFolder folder;
+    auto options = options_for(folder.path() / "m", 2);
+    options.loss = Loss::kPaperEq3;
+    options.preset.windows = {{40, 80}, {80, 200}, {80, 200}};
+    int epochs = 0;
+    REQUIRE(train(options, Discs(), [&](const EpochReport& report) {
+        if (++epochs > 1) return;
+        CHECK(report.train_loss > 1.5);  // a sum of six
+        std::filesystem::copy(options.out, folder.path() / "broken");
+    }));
+    const auto files = read_model_folder(options.out);
+    REQUIRE(files);
+    CHECK(files->metrics_json.find("\"loss\": \"paper_eq3\"") != std::string::npos);
+    CHECK(files->metrics_json.find("\"of_prevalence\"") != std::string::npos);
+    CHECK(files->card.find("of their prevalence alone") != std::string::npos);
+    CHECK((parse_manifest(files->manifest_json)->preset.windows == options.preset.windows));
+
+    auto other = options;
+    other.out = folder.path() / "broken";
+    other.resume = true;
+    other.loss = Loss::kRsna;
+    const auto refused = train(other, Discs(), nullptr);
+    REQUIRE(!refused);
+    CHECK(refused.error().code == Code::kConflict);
+    other.loss = Loss::kPaperEq3;
+    CHECK(train(other, Discs(), nullptr));
 }

@@ -89,6 +89,58 @@ TEST_CASE("what the writer wrote is read back in HU") {
     CHECK(image->hu == expected);
 }
 
+struct QuirkCase {
+    const char* name;
+    bool is_signed;
+    int bits, intercept;
+    std::optional<int> padding;
+    std::vector<std::int32_t> raw;
+    std::vector<float> as_told, undone;  ///< `undone` empty: no quirk
+};
+
+const std::vector<QuirkCase> kQuirkCases{
+    {"12 unsigned", false, 12, 0, {}, {0, 40, 3096, 4095}, {0, 40, 3096, 4095}, {0, 40, -1000, -1}},
+    {"padding stays air", false, 12, 0, 3000, {3000, 40, 3096}, {-1024, 40, 3096}, {-1024, 40, -1000}},
+    {"above -100", false, 12, -99, {}, {0, 40, 3096}, {-99, -59, 2997}, {0, 40, -1000}},
+    {"at -100", false, 12, -100, {}, {0, 40, 3096}, {-100, -60, 2996}, {}},
+    {"intercept -1024", false, 12, -1024, {}, {0, 40, 3096}, {-1024, -984, 2072}, {}},
+    {"16 signed", true, 16, 0, {}, {-1000, 40, 3096}, {-1000, 40, 3096}, {}},
+    {"12 signed", true, 12, 0, {}, {-1000, 40, 2047}, {-1000, 40, 2047}, {}},
+    {"16 unsigned", false, 16, 0, {}, {0, 40, 3096}, {0, 40, 3096}, {}},
+};
+
+TEST_CASE("the RSNA rescale quirk is undone only where it is and only when asked for") {
+    CHECK(without_rsna_quirk(0) == 1000);
+    CHECK(without_rsna_quirk(3095) == 4095);
+    CHECK(without_rsna_quirk(3096) == 0);
+    CHECK(without_rsna_quirk(4095) == 999);
+    const Codecs codecs;
+    const TemporaryFolder folder;
+    for (const QuirkCase& one : kQuirkCases) {
+        CAPTURE(one.name);
+        CtSlice s;
+        s.study_uid = "2.25.1";
+        s.series_uid = "2.25.2";
+        s.sop_instance_uid = "2.25.3";
+        s.frame_of_reference_uid = "2.25.4";
+        s.rows = 1;
+        s.columns = static_cast<int>(one.raw.size());
+        s.is_signed = one.is_signed;
+        s.bits_stored = one.bits;
+        s.intercept = one.intercept;
+        s.padding_raw = one.padding;
+        s.raw = one.raw;
+        const auto file = folder.path() / (std::string(one.name) + ".dcm");
+        REQUIRE(write_ct(file, s));
+        const auto told = read_hu(file), turned = read_hu(file, Rescale::kRsnaQuirk);
+        REQUIRE(told);
+        REQUIRE(turned);
+        CHECK(told->hu == one.as_told);
+        CHECK(turned->hu == (one.undone.empty() ? one.as_told : one.undone));
+        CHECK(read_header(file)->has_rsna_quirk == !one.undone.empty());
+    }
+}
+
 TEST_CASE("pixels of one image in several lossless transfer syntaxes are equal") {
     const Codecs codecs;
     std::map<std::string, HuImage> images;

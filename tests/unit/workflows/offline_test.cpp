@@ -12,6 +12,7 @@ struct Offline {
     TemporaryFolder folder;
     test::HandClock clock;
     test::FakeModel model;
+    bool rsna_rescale_quirk = false;
 
     Status run(const std::vector<fs::path>& inputs) {
         workflows::OfflineOptions options;
@@ -19,6 +20,7 @@ struct Offline {
         options.out = folder.path() / "out";
         options.model = std::shared_ptr<const ml::Model>(&model, [](const ml::Model*) {});
         options.program_version = "0.0";
+        options.rsna_rescale_quirk = rsna_rescale_quirk;
         return workflows::infer_offline(options, clock);
     }
     nlohmann::json results() {
@@ -93,4 +95,35 @@ TEST_CASE("Offline slices with poor UIDs are scored and reported as undetermined
         CHECK(study["findings"]["any"] == "undetermined");
         CHECK(study["files"]["sr"].is_null());
     }
+}
+
+TEST_CASE("Offline the rescale quirk of RSNA is said whether it is undone or not") {
+    Offline offline;
+    const fs::path in = offline.folder.path() / "in";
+    SmallStudy study;
+    for (int i = 0; i < 10; ++i) {
+        if (i >= 3) study.quirk_raw = 3096;  // air at -1000, which looks like metal
+        test::write_bytes(in / std::to_string(100 + i), study.slice(i).value());
+    }
+    REQUIRE(offline.run({in}));
+    auto result = offline.results()[0];
+    CHECK(result["state"] == "done");
+    CHECK(result["findings"]["any"] == "present");
+    REQUIRE(result["reasons"].size() == 1);
+    CHECK(result["reasons"][0]["code"] == "RESCALE_DOUBTFUL");
+    CHECK(result["reasons"][0]["text"].get<std::string>().find("7 of 10 slices") != std::string::npos);
+
+    offline.rsna_rescale_quirk = true;
+    REQUIRE(offline.run({in}));
+    result = offline.results()[0];
+    CHECK(result["findings"]["any"] == "absent");
+    REQUIRE(result["reasons"].size() == 1);
+    CHECK(result["reasons"][0]["code"] == "RSNA_RESCALE_QUIRK");
+    CHECK(result["reasons"][0]["text"].get<std::string>().find("7 of 10 slices") != std::string::npos);
+
+    study.quirk_raw.reset();
+    const fs::path plain = offline.folder.path() / "plain";
+    for (int i = 0; i < 10; ++i) test::write_bytes(plain / std::to_string(100 + i), study.slice(i).value());
+    REQUIRE(offline.run({plain}));
+    CHECK(offline.results()[0]["reasons"].empty());
 }

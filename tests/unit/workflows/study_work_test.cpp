@@ -169,3 +169,27 @@ TEST_CASE("Results of the demonstration model do not leave the machine unless th
     CHECK(shown["deliveries"][0]["destination"] == "allowed");
     CHECK(shown["reasons"][0]["code"] == "DEMONSTRATION_NOT_SENT");
 }
+
+TEST_CASE("The setting for the RSNA rescale quirk is kept with the result and its scores are its own") {
+    Loop loop;
+    SmallStudy study;
+    study.quirk_raw = 3096;
+    loop.receive(study, 0, 10);
+    loop.quiet();
+    CHECK(loop.work_once());
+    auto shown = loop.show(study.study_uid);
+    CHECK(shown["findings"]["any"] == "present");
+    CHECK(shown["reasons"][0]["code"] == "RESCALE_DOUBTFUL");
+
+    loop.settings.inference.rsna_rescale_quirk = true;
+    loop.receive(study, 10, 2);
+    loop.quiet();
+    CHECK(loop.work_once());
+    shown = loop.show(study.study_uid);
+    CHECK(shown["revision"] == 2);
+    CHECK(shown["findings"]["any"] == "absent");
+    CHECK(loop.model.slices_seen == 22);  // none of the scores of values that were read otherwise
+    CHECK(shown["reasons"][0]["code"] == "RSNA_RESCALE_QUIRK");
+    CHECK(shown["reasons"][0]["text"].get<std::string>().find("12 of 12 slices") != std::string::npos);
+    CHECK(loop.why(study.study_uid)["reasons"][0]["code"] == "RSNA_RESCALE_QUIRK");
+}

@@ -1,9 +1,11 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 
 #include "base/core/files.h"
 #include "storage/dicom/header.h"
+#include "tests/support/ct_files.h"
 #include "workflows/phantoms.h"
 #include "workflows/training/evaluate.h"
 
@@ -32,7 +34,7 @@ void write_text(const fs::path& file, const std::string& text) {
 }
 
 /// Knows the truth of every slice and says it for some findings, the contrary or nothing for others.
-class Oracle final : public ml::Model {
+class Oracle : public ml::Model {
   public:
     explicit Oracle(const FolderDataset& data) : data_(data) {}
     const ml::Manifest& manifest() const override { return manifest_; }
@@ -98,6 +100,28 @@ TEST_CASE("labels by file name - unknown labels and files without a label") {
     for (std::size_t k = 2; k < ml::kLabelCount; ++k) CHECK(!labels[k].has_value());
 }
 
+TEST_CASE("a training set that was read with the rescale quirk says so in its description") {
+    const TemporaryFolder folder;
+    test::SmallStudy study;
+    std::string labels = "ID,Label\n";
+    for (int i = 0; i < 4; ++i) {
+        if (i >= 1) study.quirk_raw = 3096;
+        test::write_bytes(folder.path() / (std::to_string(i) + ".dcm"), study.slice(i).value());
+        labels += study.sop_instance_uid(i) + "_any,0\n";
+    }
+    write_text(folder.path() / "labels.csv", labels);
+    const auto plain = FolderDataset::open(folder.path());
+    const auto turned = FolderDataset::open(folder.path(), storage::Rescale::kRsnaQuirk);
+    REQUIRE(plain);
+    REQUIRE(turned);
+    CHECK((*plain)->description().find("quirk") == std::string::npos);
+    CHECK((*turned)->description().find("RSNA rescale quirk undone in 3 slices of 1 series") !=
+          std::string::npos);
+    CHECK((*plain)->load(2)->image.hu[0] == 3096);
+    CHECK((*turned)->load(2)->image.hu[0] == -1000);
+    CHECK((*turned)->load(0)->image.hu == (*plain)->load(0)->image.hu);
+}
+
 TEST_CASE("faulty label files are refused with their line") {
     const TemporaryFolder folder;
     const auto csv = folder.path() / "labels.csv";
@@ -125,19 +149,59 @@ TEST_CASE("evaluation counts studies and gives a perfect model an area of one") 
     REQUIRE(e);
     CHECK(e->studies == 12);
     CHECK(e->slices == 96);
-    REQUIRE(e->positives[0] > 2);
-    REQUIRE(e->positives[0] < 12);
-    CHECK(e->auroc[0] == 1.0);
-    CHECK(e->sensitivity[0] == 1.0);
-    CHECK(e->specificity[0] == 1.0);
+    const auto& study = e->study;
+    REQUIRE(study.positives[0] > 2);
+    REQUIRE(study.positives[0] < 12);
+    CHECK(study.auroc[0] == 1.0);
+    CHECK(study.auprc[0] == 1.0);
+    CHECK(study.model.at_threshold[0].sensitivity().value() == 1.0);
+    CHECK(study.model.at_threshold[0].specificity().value() == 1.0);
     CHECK(e->highest_hu_auroc[0] <= 1.0);
-    REQUIRE(e->positives[5] > 0);
-    CHECK(e->auroc[5] == 0.5);
-    CHECK(e->sensitivity[5] == 0.0);
+    REQUIRE(study.positives[5] > 0);
+    CHECK(study.auroc[5] == 0.5);
+    CHECK(study.auprc[5] == doctest::Approx(study.baselines.prevalence[5]));
+    CHECK(study.model.at_threshold[5].sensitivity().value() == 0.0);
+    // 0.9 or 0.1 for the truth of five labels, 0.3 for subdural: by hand.
+    const double right = -std::log(0.9), share = e->slice.baselines.prevalence[5];
+    CHECK(
+        e->slice.model.weighted_log_loss ==
+        doctest::Approx((6 * right - share * std::log(0.3) - (1 - share) * std::log(0.7)) / 7).epsilon(1e-6));
+    CHECK(e->slice.model.weighted_accuracy == doctest::Approx(1 - share / 7));
 
     const auto json = nlohmann::json::parse(evaluation_json(*e));
     CHECK(json["study_auroc"]["any"] == 1.0);
-    CHECK(json["positive_studies"]["any"] == e->positives[0]);
+    CHECK(json["positive_studies"]["any"] == study.positives[0]);
     CHECK(json["baselines"]["dense_volume"].contains("any"));
-    CHECK(evaluation_table(*e).find("| any | ") != std::string::npos);
+    CHECK(json["slice_log_loss"] == json["slice_level"]["model"]["weighted_log_loss"]);
+    CHECK(json["study_level"]["findings"]["any"]["sensitivity"]["low"] < 1.0);
+    CHECK(json["slice_level"]["all_negative"]["weighted_accuracy"] < 1.0);
+    const auto remarks = json["remarks"].dump();
+    CHECK(remarks.find("subdural (Brier score)") != std::string::npos);
+    CHECK(remarks.find("weighted log loss is NO BETTER") == std::string::npos);
+    const std::string table = evaluation_table(*e);
+    CHECK(table.find("  any ") != std::string::npos);
+    std::istringstream lines(table);
+    for (std::string line; std::getline(lines, line);) CHECK((line.size() <= 100 || !line.starts_with(" ")));
+}
+
+TEST_CASE("a model that knows nothing is told so in words beside what knows nothing") {
+    const TemporaryFolder folder;
+    const auto set = FolderDataset::open(phantom_folder(folder, 6));
+    REQUIRE(set);
+    class Same final : public Oracle {
+      public:
+        using Oracle::Oracle;
+        Result<std::vector<ml::Scores>> infer(std::span<const HuImage> slices) const override {
+            return std::vector<ml::Scores>(slices.size(), ml::Scores{0.2F, 0.2F, 0.2F, 0.2F, 0.2F, 0.2F});
+        }
+    };
+    const Same same(**set);
+    const auto e = evaluate(same, **set);
+    REQUIRE(e);
+    const std::string table = evaluation_table(*e);
+    for (const char* words :
+         {"Slices: the weighted log loss is NO BETTER than that of the prevalence alone",
+          "Slices: the accuracy is NO BETTER than giving the commoner answer",
+          "Slices: the probabilities say NO MORE than the prevalence", "fewer than 10 positive"})
+        CHECK_MESSAGE(table.find(words) != std::string::npos, words);
 }
