@@ -96,3 +96,10 @@ TEST_CASE("The example of the documentation reads a model in Python") {
     CHECK(holds(
         ran, ("scopeformer_nano 470 tensors " + info["parameters"]["stored"].dump() + " numbers").c_str()));
 }
+
+TEST_CASE("The table of presets in the documentation is what the program counts") {
+    const auto ran = test::run(
+        {"/usr/bin/python3", SCOPENODE_SOURCE_DIR "/docs/make_presets.py", SCOPENODE_PROGRAM, "--check"});
+    INFO(ran.output);
+    CHECK(ran.rc == 0);
+}
