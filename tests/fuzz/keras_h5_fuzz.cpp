@@ -1,6 +1,6 @@
-// flatten_h5() on damaged HDF5 files. HDF5's library is known to crash on some, so each input is read in a process of
-// its own, as in the program; such crashes are counted. What must hold: the process ends within its limits, and what it
-// calls a success is a file that our parser takes.
+// flatten_h5() on damaged HDF5 files. HDF5's library is known to crash on some, so each input is read in a
+// process of its own, as in the program; such crashes are counted. What must hold: the process ends within
+// its limits, and what it calls a success is a file that our parser takes.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -28,7 +28,8 @@ __attribute__((section("__libfuzzer_extra_counters"))) std::uint8_t outcomes[kOu
 struct Counts {
     long read = 0, refused = 0, crashed = 0, stopped = 0;
     ~Counts() {
-        std::fprintf(stderr, "keras_h5: %ld read, %ld refused, %ld crashes of HDF5 held in the child, %ld stopped\n",
+        std::fprintf(stderr,
+                     "keras_h5: %ld read, %ld refused, %ld crashes of HDF5 held in the child, %ld stopped\n",
                      read, refused, crashed, stopped);
     }
 };
@@ -58,13 +59,18 @@ enum ChildEnd { kRead = 0, kRefused = 10, kUnreadable = 11 };
 }  // namespace
 
 /// HDF5 is full of addresses: bytes change where they stand, since a shifted file is refused at once.
-extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t, unsigned int seed) {
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t,
+                                               unsigned int seed) {
     std::minstd_rand random(seed);
     if (size == 0) return 0;
     for (unsigned changes = 1 + unsigned(random() % 8); changes > 0; --changes) {
         std::uint8_t& byte = data[random() % size];
-        const std::uint8_t values[] = {0, 0xff, std::uint8_t(byte + 1), std::uint8_t(byte - 1),
-                                       std::uint8_t(byte ^ (1U << random() % 8)), std::uint8_t(random())};
+        const std::uint8_t values[] = {0,
+                                       0xff,
+                                       std::uint8_t(byte + 1),
+                                       std::uint8_t(byte - 1),
+                                       std::uint8_t(byte ^ (1U << random() % 8)),
+                                       std::uint8_t(random())};
         byte = values[random() % 6];
     }
     return size;
