@@ -10,6 +10,7 @@
 #include "config/settings.h"
 #include "ml/model.h"
 #include "storage/archive/archive.h"
+#include "storage/dicom/rescale.h"
 #include "storage/index/queue.h"
 #include "storage/index/results.h"
 #include "workflows/intake.h"
