@@ -1,8 +1,9 @@
 #!/bin/bash
-# Installs the Debian packages of packages.txt that are missing; quick when none is. As root or with sudo.
+# usage: setup.sh [LIST]    installs the Debian packages of packages.txt (or another list here) that are missing; quick
+# when none is. As root or with sudo.
 set -euo pipefail
 
-list="$(dirname "${BASH_SOURCE[0]}")/packages.txt"
+list="$(dirname "${BASH_SOURCE[0]}")/${1:-packages.txt}"
 missing=()
 while read -r package; do
     state=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)

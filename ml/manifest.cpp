@@ -8,12 +8,14 @@
 
 #include "base/core/files.h"
 #include "base/core/ids.h"
+#include "ml/json_depth.h"
 
 namespace scopenode::ml {
 namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr int kFormat = 1;
+constexpr std::uint64_t kMostBackbones = 8;
 
 Json by_label(const std::array<double, kLabelCount>& values) {
     Json json = Json::object();
@@ -48,8 +50,45 @@ void read_calibration(const Json& json, Manifest::Calibration& calibration) {
         throw std::runtime_error("a calibration scale is not above zero");
 }
 
+bool is_sha256(const std::string& text) {
+    return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+std::vector<WeightsSource> read_sources(const Json& json) {
+    std::vector<WeightsSource> sources;
+    if (!json.is_array()) throw std::runtime_error("sources is not a list");
+    for (const Json& item : json) {
+        WeightsSource source;
+        source.backbone = item.at("backbone").get<std::string>();
+        if (!item.at("number").is_number_unsigned() || item["number"].get<std::uint64_t>() - 1 >= kMostBackbones)
+            throw std::runtime_error("sources names a backbone that no preset has");
+        source.number = item["number"].get<int>();
+        source.file = item.at("file").get<std::string>();
+        source.format = item.at("format").get<std::string>();
+        source.sha256 = item.at("sha256").get<std::string>();
+        source.licence = item.at("licence").get<std::string>();
+        source.unused = item.at("unused").get<std::vector<std::string>>();
+        if (!is_sha256(source.sha256)) throw std::runtime_error("a sha256 in sources is not 64 hexadecimal digits");
+        sources.push_back(std::move(source));
+    }
+    return sources;
+}
+
+Json sources_json(const std::vector<WeightsSource>& sources) {
+    Json list = Json::array();
+    for (const WeightsSource& source : sources)
+        list.push_back({{"backbone", source.backbone},
+                        {"number", source.number},
+                        {"file", source.file},
+                        {"format", source.format},
+                        {"sha256", source.sha256},
+                        {"licence", source.licence},
+                        {"unused", source.unused}});
+    return list;
+}
+
 Manifest read_manifest(const Json& json) {
-    if (json.at("format").get<int>() != kFormat) throw std::runtime_error("its format is not 1");
+    if (json.at("format") != kFormat) throw std::runtime_error("its format is not 1");
     Manifest manifest;
     auto preset = parse_preset(json.at("preset").dump());
     if (!preset) throw std::runtime_error(preset.error().message);
@@ -68,9 +107,9 @@ Manifest read_manifest(const Json& json) {
     manifest.data_licence = json.value("data_licence", "");
     manifest.parent = json.value("parent", "");
     manifest.weights_sha256 = json.at("weights_sha256").get<std::string>();
-    if (manifest.weights_sha256.size() != 64 ||
-        manifest.weights_sha256.find_first_not_of("0123456789abcdef") != std::string::npos)
+    if (!is_sha256(manifest.weights_sha256))
         throw std::runtime_error("weights_sha256 is not 64 hexadecimal digits");
+    if (json.contains("sources")) manifest.sources = read_sources(json["sources"]);
     return manifest;
 }
 
@@ -81,6 +120,7 @@ double sigmoid(double x) {
 }  // namespace
 
 Result<Manifest> parse_manifest(const std::string& json) {
+    if (nests_too_deep(json)) return fail(Code::kDamagedModel, "model.json is not a model's manifest: it nests too deep");
     try {
         return read_manifest(Json::parse(json));
     } catch (const std::exception& error) {
@@ -104,6 +144,8 @@ std::string manifest_json(const Manifest& manifest) {
     json["data_licence"] = manifest.data_licence;
     json["parent"] = manifest.parent;
     json["weights_sha256"] = manifest.weights_sha256;
+    // Models without imported weights keep the bytes, and so the id, that they had before there were sources.
+    if (!manifest.sources.empty()) json["sources"] = sources_json(manifest.sources);
     return json.dump(2) + "\n";
 }
 

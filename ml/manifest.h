@@ -2,12 +2,22 @@
 #include <array>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "base/core/result.h"
 #include "ml/labels.h"
 #include "ml/preset.h"
 
 namespace scopenode::ml {
+
+/// Where the imported weights of one backbone come from.
+struct WeightsSource {
+    std::string backbone;             ///< "xception"
+    int number = 1;                   ///< place in the preset's list, from 1
+    std::string file, format, sha256;
+    std::string licence;              ///< as stated by who imported, or "not stated"
+    std::vector<std::string> unused;  ///< tensors of the file that nothing took
+};
 
 /// model.json of a model folder. The model's id is the start (12 hex digits) of the sha256 of its bytes.
 struct Manifest {
@@ -27,6 +37,7 @@ struct Manifest {
     std::string data_licence;
     std::string parent;                      ///< id of the model it was fine-tuned from, or ""
     std::string weights_sha256;
+    std::vector<WeightsSource> sources;      ///< of imported weights; most models have none
 };
 Result<Manifest> parse_manifest(const std::string& json);
 std::string manifest_json(const Manifest& manifest);

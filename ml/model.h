@@ -11,13 +11,18 @@
 
 namespace scopenode::ml {
 
+/// Numbers of the CNNs' arithmetic; the encoder is always in 32-bit floats.
+enum class Precision { kFloat32, kBfloat16 };
+
 struct ModelOptions {
     std::string device = "auto";  ///< auto, cpu, cuda:N; auto takes a GPU where there is one
-    int threads = 0;              ///< LibTorch's CPU threads for the process; 0: as many as cores; narrow presets: one
-    int batch = 8;                ///< slices a forward pass
+    int threads = 0;  ///< LibTorch's CPU threads for the process; 0: as many as cores; narrow presets: one
+    int batch = 8;    ///< slices a forward pass
+    Precision precision = Precision::kFloat32;
 };
 
-/// A loaded model that only infers. Immutable; infer() may be called from several threads, one runs at a time.
+/// A loaded model that only infers. Immutable; infer() may be called from several threads, one runs at a
+/// time.
 class Model {
   public:
     virtual ~Model() = default;
@@ -25,9 +30,9 @@ class Model {
     static Result<std::shared_ptr<const Model>> load(const ModelFiles& files, const ModelOptions& options);
 
     virtual const Manifest& manifest() const = 0;
-    virtual const std::string& id() const = 0;               ///< 12 hex digits
+    virtual const std::string& id() const = 0;  ///< 12 hex digits
     virtual const std::string& manifest_sha256() const = 0;
-    virtual std::string device() const = 0;                  ///< "cpu" or "cuda:0"
+    virtual std::string device() const = 0;  ///< "cpu" or "cuda:0"
     /// Raw (uncalibrated) probabilities per slice, in the order of `slices`; any size, resized inside.
     virtual Result<std::vector<Scores>> infer(std::span<const HuImage> slices) const = 0;
 };

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 
+#include "ml/json_depth.h"
 #include "scopenode_presets.h"
 
 namespace scopenode::ml {
@@ -209,6 +210,7 @@ Result<std::vector<Window>> parse_windows(const std::string& text) {
 }
 
 Result<Preset> parse_preset(const std::string& json) {
+    if (nests_too_deep(json)) return fail(Code::kInvalidArgument, "the preset nests too deep");
     const Json root = Json::parse(json, nullptr, false);
     if (root.is_discarded()) return fail(Code::kInvalidArgument, "the preset is not JSON");
     std::vector<std::string> faults;

@@ -1,7 +1,11 @@
 #include "base/core/ids.h"
 
+#ifndef SCOPENODE_PORTABLE_SHA256
 #include <openssl/evp.h>
-#include <openssl/rand.h>
+#else
+#include "base/core/sha256_portable.h"
+#endif
+#include <unistd.h>
 
 #include <algorithm>
 #include <stdexcept>
@@ -33,13 +37,14 @@ std::string decimal_of(std::span<const unsigned char, 16> bytes) {
 
 std::array<unsigned char, 16> random_16() {
     std::array<unsigned char, 16> bytes{};
-    if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1)
+    if (getentropy(bytes.data(), bytes.size()) != 0)
         throw std::runtime_error("no random bytes from the system");
     return bytes;
 }
 
 }  // namespace
 
+#ifndef SCOPENODE_PORTABLE_SHA256
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
     EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr);
 }
@@ -52,6 +57,12 @@ std::string Sha256::hex() {
     EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), digest.data(), nullptr);
     return hex_of(digest);
 }
+#else
+Sha256::Sha256() : context_(new Sha256Portable) {}
+Sha256::~Sha256() { delete static_cast<Sha256Portable*>(context_); }
+void Sha256::update(std::string_view bytes) { static_cast<Sha256Portable*>(context_)->update(bytes); }
+std::string Sha256::hex() { return hex_of(static_cast<Sha256Portable*>(context_)->digest()); }
+#endif
 
 std::string sha256_hex(std::string_view bytes) {
     Sha256 hash;
@@ -63,9 +74,11 @@ std::string random_uid() { return "2.25." + decimal_of(random_16()); }
 std::string random_hex() { return hex_of(random_16()); }
 
 std::string uid_from_text(std::string_view text) {
-    std::array<unsigned char, 32> digest{};
-    EVP_Digest(text.data(), text.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
-    return "2.25." + decimal_of(std::span<const unsigned char, 32>(digest).first<16>());
+    const std::string hex = sha256_hex(text);
+    std::array<unsigned char, 16> first{};
+    for (std::size_t i = 0; i < first.size(); ++i)
+        first[i] = static_cast<unsigned char>(std::stoul(hex.substr(2 * i, 2), nullptr, 16));
+    return "2.25." + decimal_of(first);
 }
 
 bool is_legal_uid(std::string_view uid) {

@@ -19,8 +19,8 @@ set_property(GLOBAL APPEND PROPERTY JOB_POOLS torch=2)
 
 add_library(scopenode_options INTERFACE)
 target_compile_options(scopenode_options INTERFACE
-    -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wduplicated-cond
-    -Wimplicit-fallthrough $<$<BOOL:${SCOPENODE_WERROR}>:-Werror>
+    -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+    $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond> -Wimplicit-fallthrough $<$<BOOL:${SCOPENODE_WERROR}>:-Werror>
     # g++ 12 sees overlaps in std::string's operator+ that are not there (GCC bug 105651).
     $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 target_include_directories(scopenode_options INTERFACE ${CMAKE_SOURCE_DIR})
@@ -32,11 +32,16 @@ if(SCOPENODE_SANITIZE)
     # Debian's LibTorch is not instrumented; the sanitizers watch our own code and what it calls with.
     # Instrumented code of LibTorch's headers looks uninitialised to g++ 12.
     target_compile_options(scopenode_options INTERFACE
-        -fsanitize=${SCOPENODE_SANITIZE} -fno-omit-frame-pointer -O1 -g1 -Wno-maybe-uninitialized)
+        -fsanitize=${SCOPENODE_SANITIZE} -fno-omit-frame-pointer -O1 -g1
+        $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
     target_link_options(scopenode_options INTERFACE -fsanitize=${SCOPENODE_SANITIZE})
     if(SCOPENODE_SANITIZE MATCHES "undefined")
         target_compile_options(scopenode_options INTERFACE -fno-sanitize-recover=undefined -fno-sanitize=vptr)
     endif()
+endif()
+
+if(SCOPENODE_FUZZ)
+    target_compile_options(scopenode_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 function(scopenode_sources OUT)

@@ -148,6 +148,7 @@ void add_bench_command(CLI::App& app, int& exit_code) {
     speed->add_option("--slices", *slices)->check(CLI::Range(8, 1000))->capture_default_str();
     speed->add_flag("--json", *as_json, "On one line");
     speed->callback([slices, as_json, &exit_code] { exit_code = print(bench_report(*slices, *as_json)); });
+    add_bench_model_commands(*bench, exit_code);
 }
 
 }  // namespace scopenode::dicom_node

@@ -180,6 +180,7 @@ void add_models_command(CLI::App& app, int& exit_code) {
             exit_code = print(o->preset.empty() ? model_info(*o) : preset_info(*o));
     });
     add_evaluate(*group, o, exit_code);
+    add_models_transfer_commands(*group, exit_code);
 }
 
 }  // namespace scopenode::dicom_node

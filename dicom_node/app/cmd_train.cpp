@@ -1,6 +1,5 @@
 #include <regex>
 
-#include "base/core/files.h"
 #include "dicom_node/app/commands.h"
 #include "dicom_node/app/node_folder.h"
 #include "ml/trainer.h"
@@ -9,22 +8,12 @@
 namespace scopenode::dicom_node {
 namespace {
 
-namespace fs = std::filesystem;
-
 struct Options {
     std::string data, preset, from, windows, loss = "rsna";
     ml::TrainOptions train;
     std::string out;
     bool rsna_rescale_quirk = false;
 };
-
-/// The name of a built-in preset, or a file that holds one.
-Result<ml::Preset> preset_of(const std::string& name) {
-    std::error_code ec;
-    if (!fs::is_regular_file(name, ec)) return ml::find_preset(name);
-    SCOPENODE_ASSIGN(const auto text, read_file(name));
-    return ml::parse_preset(text);
-}
 
 void print_epoch(const ml::EpochReport& r) {
     fmt::print("epoch {}: loss {:.4f}, validation loss {:.4f}, {:.1f} slices/s, study AUC", r.epoch,
@@ -39,7 +28,7 @@ Status train(Options& o) {
     static const std::regex devices("auto|cpu|cuda:[0-9]{1,2}");
     if (!std::regex_match(o.train.device, devices))
         return fail(Code::kInvalidArgument, "--device is auto, cpu or cuda:N, not '{}'", o.train.device);
-    auto preset = preset_of(o.preset);
+    auto preset = chosen_preset(o.preset);
     if (!preset) return fail(Code::kInvalidArgument, "{}", preset.error().message);
     o.train.preset = std::move(*preset);
     if (!o.windows.empty()) {

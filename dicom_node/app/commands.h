@@ -12,14 +12,18 @@ void add_serve_command(CLI::App& app, int& exit_code);
 void add_config_command(CLI::App& app, int& exit_code);
 void add_send_command(CLI::App& app, int& exit_code);
 void add_infer_command(CLI::App& app, int& exit_code);
+void add_explain_command(CLI::App& app, int& exit_code);
 void add_studies_command(CLI::App& app, int& exit_code);
 void add_jobs_command(CLI::App& app, int& exit_code);
 void add_outbox_command(CLI::App& app, int& exit_code);
 void add_archive_command(CLI::App& app, int& exit_code);
-void add_models_command(CLI::App& app, int& exit_code);    ///< list, info, evaluate
+void add_models_command(CLI::App& app, int& exit_code);    ///< list, info, evaluate, export, import
+void add_models_transfer_commands(CLI::App& group, int& exit_code);
 void add_phantom_command(CLI::App& app, int& exit_code);
 void add_train_command(CLI::App& app, int& exit_code);     ///< run
-void add_bench_command(CLI::App& app, int& exit_code);     ///< receive, report
+void add_bench_command(CLI::App& app, int& exit_code);     ///< receive, report, infer, train
+void add_bench_model_commands(CLI::App& bench, int& exit_code);
+void add_weights_command(CLI::App& app, int& exit_code);   ///< import, verify
 void add_report_command(CLI::App& app, int& exit_code);    ///< `report read FILE`: a report in words
 
 /// "scopenode: <message>" on stderr; returns 1 (2 for kInvalidArgument).

@@ -17,6 +17,7 @@ void add_commands(CLI::App& app, int& exit_code) {
     add_config_command(app, exit_code);
     add_send_command(app, exit_code);
     add_infer_command(app, exit_code);
+    add_explain_command(app, exit_code);
     add_phantom_command(app, exit_code);
     add_train_command(app, exit_code);
     add_studies_command(app, exit_code);
@@ -24,6 +25,7 @@ void add_commands(CLI::App& app, int& exit_code) {
     add_outbox_command(app, exit_code);
     add_archive_command(app, exit_code);
     add_models_command(app, exit_code);
+    add_weights_command(app, exit_code);
     add_bench_command(app, exit_code);
     add_report_command(app, exit_code);
 }

@@ -124,6 +124,8 @@ Result<std::string> carry_out(storage::Archive& archive, const config::Settings&
         SCOPENODE_TRY(archive.index().backup(words[2]));
         return "index copied to " + words[2];
     }
+    if (words.size() == 3 && words[0] == "models" && words[1] == "register")
+        return register_model(archive.index(), archive.absolute(""), words[2]);
     return workflows::run_command(archive.index(), settings, clock, words);
 }
 
@@ -179,6 +181,13 @@ Result<ml::ModelFiles> chosen_model(const std::string& node, const std::string& 
     if (std::error_code none; !fs::exists(node_folder("") / "node.json", none))
         return fail(Code::kNotFound, "no model '{}': it is no folder, and no node is named (--node)", model);
     return registered_model(node_folder(""), model);
+}
+
+Result<ml::Preset> chosen_preset(const std::string& name) {
+    std::error_code ec;
+    if (!fs::is_regular_file(name, ec)) return ml::find_preset(name);
+    SCOPENODE_ASSIGN(const auto text, read_file(name));
+    return ml::parse_preset(text);
 }
 
 int report(const Error& error) {

@@ -41,12 +41,19 @@ Result<std::string> run_writing(const std::filesystem::path& node, const std::ve
 Result<std::string> carry_out(storage::Archive& archive, const config::Settings& settings, const Clock& clock,
                               const std::vector<std::string>& words);
 
+/// Records the model in `node`/models/`id`; it does not serve yet. Again is harmless.
+Result<std::string> register_model(storage::Index& index, const std::filesystem::path& node,
+                                   const std::string& id);
+
 /// The model that is built into the program.
 Result<ml::ModelFiles> embedded_model();
 /// The model that serves in a node.
 Result<ml::ModelFiles> champion_model(storage::Index& index, const std::filesystem::path& node);
 /// `--model ID|DIR` and `--node DIR` of the offline commands; both empty: the built-in model.
 Result<ml::ModelFiles> chosen_model(const std::string& node, const std::string& model);
+
+/// `--preset P`: the name of a built-in preset, or a file that holds one.
+Result<ml::Preset> chosen_preset(const std::string& name);
 
 /// Text to stdout with one newline at the end, or the error by report(): the exit code.
 int print(const Result<std::string>& text);

@@ -42,13 +42,15 @@ Tensor AttentionLayer::reattend(const Tensor& maps) {
     return mix_norm->forward(mixed.view(maps.sizes()));
 }
 
-Tensor AttentionLayer::forward(const Tensor& x) {
+Tensor AttentionLayer::forward(const Tensor& x, AttentionMaps* kept) {
     const std::int64_t n = x.size(1);
     const Tensor qkv = qkv_->forward(x).view({x.size(0), n, 3, heads_, head_dim_}).permute({2, 0, 3, 1, 4});
     Tensor maps = torch::softmax(
         torch::matmul(qkv[0] * std::pow(double(head_dim_), -0.5), qkv[1].transpose(-2, -1)), -1);
     MacCounter::add(2.0 * double(n) * double(n) * double(heads_ * head_dim_));
+    if (kept) kept->softmax = maps;
     if (mix.defined()) maps = reattend(maps);
+    if (kept && mix.defined()) kept->mixed = maps;
     const Tensor out =
         torch::matmul(maps, qkv[2]).transpose(1, 2).reshape({x.size(0), n, heads_ * head_dim_});
     return torch::dropout(out_->forward(out), dropout_, is_training());
@@ -63,8 +65,8 @@ EncoderBlock::EncoderBlock(const Preset& preset, std::int64_t tokens) : dropout_
     mlp2_ = register_module("mlp2", std::make_shared<Dense>(hidden, width, true));
 }
 
-Tensor EncoderBlock::forward(const Tensor& x) {
-    const Tensor y = x + attention_->forward(norm1_->forward(x));
+Tensor EncoderBlock::forward(const Tensor& x, AttentionMaps* kept) {
+    const Tensor y = x + attention_->forward(norm1_->forward(x), kept);
     const Tensor hidden = torch::gelu(mlp1_->forward(norm2_->forward(y)));
     return y + torch::dropout(mlp2_->forward(hidden), dropout_, is_training());
 }

@@ -6,12 +6,18 @@
 
 namespace scopenode::ml {
 
+/// The maps of one attention layer, N x heads x tokens x tokens.
+struct AttentionMaps {
+    Tensor softmax;  ///< rows sum to 1
+    Tensor mixed;    ///< MHRA only: after M and its norm
+};
+
 /// Multi-head attention; with re-attention (MHRA, paper Eq. 2) the maps are mixed over heads and normalised.
 class AttentionLayer final : public Layer {
   public:
     AttentionLayer(const Preset& preset, std::int64_t tokens);
     void initialise() override;
-    Tensor forward(const Tensor& x);
+    Tensor forward(const Tensor& x, AttentionMaps* kept = nullptr);
 
     /// MHRA only: map g becomes norm(sum over h of mix[h][g] * map h + mix_bias[g]).
     Tensor mix, mix_bias;
@@ -30,7 +36,7 @@ class AttentionLayer final : public Layer {
 class EncoderBlock final : public torch::nn::Module {
   public:
     EncoderBlock(const Preset& preset, std::int64_t tokens);
-    Tensor forward(const Tensor& x);
+    Tensor forward(const Tensor& x, AttentionMaps* kept = nullptr);
 
   private:
     double dropout_;

@@ -41,18 +41,33 @@ class Network final : public Scopeformer {
         head_ = register_module("head", std::make_shared<Dense>(width, std::int64_t(kLabelCount), true));
     }
 
-    Tensor forward(const Tensor& images) override {
+    std::vector<Tensor> features(const Tensor& images) override {
         // LibTorch 1.13's convolutions of 16 channels or fewer are up to 100 times faster in this layout.
         const Tensor pixels = images.contiguous(at::MemoryFormat::ChannelsLast);
         std::vector<Tensor> maps;
-        for (std::size_t i = 0; i < backbones_.size(); ++i)
-            maps.push_back(projections_[i]->forward(backbones_[i]->forward(pixels)));
+        for (const auto& backbone : backbones_) maps.push_back(backbone->forward(pixels));
+        return maps;
+    }
+
+    Tensor classify(const std::vector<Tensor>& features, EncoderTrace* trace) override {
+        std::vector<Tensor> maps;
+        for (std::size_t i = 0; i < projections_.size(); ++i)
+            maps.push_back(projections_[i]->forward(features[i]).to(torch::kFloat32));
         Tensor tokens = torch::cat(maps, 1).flatten(2);
         if (tokens_ == Tokens::kPatchesCls) tokens = tokens.transpose(1, 2);
-        tokens = encoder_->forward(tokens);
+        tokens = encoder_->forward(tokens, trace);
         if (!with_class_token()) return head_->forward(tokens.mean(2));
         const Tensor hidden = torch::gelu(hidden_->forward(tokens.select(1, 0)));
         return head_->forward(torch::dropout(hidden, dropout_, is_training()));
+    }
+
+    void prepare_inference(bool bfloat16) override {
+        for (const auto& backbone : backbones_) {
+            backbone->fold_norms();
+            if (bfloat16) backbone->to(torch::kBFloat16);
+        }
+        if (!bfloat16) return;
+        for (const auto& projection : projections_) projection->to(torch::kBFloat16);
     }
 
     const std::vector<std::shared_ptr<Backbone>>& backbones() const { return backbones_; }
@@ -84,10 +99,14 @@ class Network final : public Scopeformer {
             if (class_token_.defined()) class_token_.zero_();
         }
 
-        Tensor forward(Tensor x) {
+        Tensor forward(Tensor x, EncoderTrace* trace) {
             if (class_token_.defined()) x = torch::cat({class_token_.expand({x.size(0), -1, -1}), x}, 1);
             x = torch::dropout(x + positions_, dropout_, is_training());
-            for (const auto& block : blocks_) x = block->forward(x);
+            for (const auto& block : blocks_) {
+                if (trace) trace->attention.emplace_back();
+                x = block->forward(x, trace ? &trace->attention.back() : nullptr);
+                if (trace) trace->blocks.push_back(x);
+            }
             return norm_->forward(x);
         }
 

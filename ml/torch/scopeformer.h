@@ -2,17 +2,33 @@
 #include <torch/torch.h>
 
 #include <memory>
+#include <vector>
 
 #include "base/core/hu_image.h"
 #include "ml/preset.h"
+#include "ml/torch/encoder.h"
 
 namespace scopenode::ml {
+
+/// What the encoder leaves on its way, for explanations.
+struct EncoderTrace {
+    std::vector<torch::Tensor> blocks;     ///< output of each block, N x tokens x width
+    std::vector<AttentionMaps> attention;  ///< of each block
+};
 
 /// A Scopeformer (paper Eq. 1-3, Fig. 1). forward: N x 3 x S x S windowed to [0,1] -> N x 6 logits, in the
 /// order of kLabels. Parameter names are those of weights.safetensors.
 class Scopeformer : public torch::nn::Module {
   public:
-    virtual torch::Tensor forward(const torch::Tensor& images) = 0;
+    torch::Tensor forward(const torch::Tensor& images) { return classify(features(images), nullptr); }
+
+    /// The two halves of forward(): the last feature map of each CNN, N x C x S/32 x S/32, and what follows
+    /// it.
+    virtual std::vector<torch::Tensor> features(const torch::Tensor& images) = 0;
+    virtual torch::Tensor classify(const std::vector<torch::Tensor>& features, EncoderTrace* trace) = 0;
+
+    /// For inference only: folds batch norms into convolutions, and runs the CNNs in bfloat16 when wanted.
+    virtual void prepare_inference(bool bfloat16) = 0;
 };
 
 /// The builder for every preset; random initial weights from torch's generator. Refuses an impossible preset.

@@ -10,6 +10,7 @@
 #include "base/core/files.h"
 #include "base/core/ids.h"
 #include "base/core/progress.h"
+#include "ml/torch/runtime.h"
 #include "ml/torch/scopeformer.h"
 #include "ml/torch/trainer_batch.h"
 #include "ml/torch/trainer_cache.h"
@@ -38,7 +39,7 @@ Status check(const TrainOptions& options, const TrainingSet& data) {
 
 /// Activations of tens of megabytes come and go with every batch: kept by the allocator instead of being
 /// returned to the system each time, which halves the time of a step where page faults are dear.
-void keep_freed_memory() {
+void keep_activations() {
 #ifdef __GLIBC__
     mallopt(M_MMAP_MAX, 0);
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
@@ -60,7 +61,7 @@ class Run {
         if (split_.training.empty())
             return fail(Code::kInvalidArgument,
                         "no labelled slice is left for training beside the validation patients");
-        SCOPENODE_ASSIGN(device_, training_device(options_.device));
+        SCOPENODE_ASSIGN(device_, find_device(options_.device));
         torch::manual_seed(options_.seed);
         SCOPENODE_ASSIGN(state_, make_training_state(options_, device_));
         const auto checkpoint = options_.out / kCheckpoint;
@@ -271,7 +272,7 @@ Status train(const TrainOptions& options, const TrainingSet& data,
         std::error_code ec;
         std::filesystem::create_directories(options.out, ec);
         if (ec) return fail(Code::kIo, "cannot make folder {}: {}", options.out.string(), ec.message());
-        keep_freed_memory();
+        keep_activations();
         at::set_num_threads(1);
         SCOPENODE_ASSIGN(const auto cache, SliceCache::open(options.out, data, options.preset.input_size));
         at::set_num_threads(options.threads > 0 ? options.threads : kDefaultThreads);

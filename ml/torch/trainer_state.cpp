@@ -112,21 +112,6 @@ void fill(std::vector<torch::Tensor>& tensors, double value) {
 
 }  // namespace
 
-Result<torch::Device> training_device(const std::string& name) {
-    if (name == "cpu") return torch::Device(torch::kCPU);
-    const bool available = torch::cuda::is_available();
-    if (name == "auto" || name.empty())
-        return available ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
-    return guard(Code::kInvalidArgument, [&]() -> Result<torch::Device> {
-        const torch::Device device(name);
-        if (!device.is_cuda())
-            return fail(Code::kInvalidArgument, "device {} is not auto, cpu or cuda:N", name);
-        if (!available || device.index() >= static_cast<int>(torch::cuda::device_count()))
-            return fail(Code::kInvalidArgument, "this machine has no device {}", name);
-        return device;
-    });
-}
-
 void TrainingState::set_learning_rate(double rate) {
     for (auto& group : optimizer->param_groups()) static_cast<AdamWOptions&>(group.options()).lr(rate);
 }

@@ -13,9 +13,6 @@
 
 namespace scopenode::ml {
 
-/// "auto" takes a GPU where there is one; "cuda:N" refuses when it is not there.
-Result<torch::Device> training_device(const std::string& name);
-
 /// Everything that a training run carries from one epoch to the next.
 struct TrainingState {
     std::shared_ptr<Scopeformer> network, average;  ///< what learns, and its moving average, which is kept

@@ -105,6 +105,7 @@ TEST_CASE("every command has help and wrong usage is 2 with one line") {
                                                             {"config", "check"},
                                                             {"send"},
                                                             {"infer"},
+                                                            {"explain"},
                                                             {"studies", "complete"},
                                                             {"jobs", "list"},
                                                             {"outbox", "retry"},

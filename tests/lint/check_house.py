@@ -28,6 +28,7 @@ ROOMS = ("base", "config", "storage", "ml", "workflows", "dicom_node", "tests")
 # Who may include which library: pattern of the include, prefixes where it may stand.
 LIBRARIES = [
     (r"(torch|ATen|c10|caffe2)/", ("ml/torch/", "tests/unit/ml/"), "LibTorch is seen in ml/torch only"),
+    (r"(cairo/)?cairo[\w-]*\.h", ("ml/figures/",), "cairo is seen in ml/figures only"),
     (r"ml/torch/", ("ml/torch/", "tests/unit/ml/"), "headers of ml/torch are seen there only"),
     (r"boost/asio", ("base/asio.h",), "Boost.Asio comes through base/asio.h"),
     (r"boost/beast", ("dicom_node/http/", "tests/"), "Beast is seen in dicom_node/http only"),
@@ -36,6 +37,7 @@ LIBRARIES = [
     (r"dcmtk/", ("storage/", "workflows/", "dicom_node/", "tests/"), "DCMTK is not for this room"),
     (r"dcmtk/dcmnet/", ("dicom_node/", "tests/"), "networking is for dicom_node only"),
     (r"sys/socket\.h|netinet/|arpa/inet\.h|sys/un\.h", ("dicom_node/", "tests/"), "sockets are for dicom_node only"),
+    (r"hdf5|H5\w*\.h", ("ml/weights/keras_h5.cpp", "tests/support/", "tests/fuzz/"), "HDF5 is seen in ml/weights/keras_h5.cpp only"),
     (r"SQLiteCpp/|sqlite3\.h", ("storage/", "tests/"), "SQLite is seen in storage only"),
 ]
 SQL = re.compile(r'"\s*(SELECT\s|INSERT\s+(OR\s+\w+\s+)?INTO\s|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s|CREATE\s+'

@@ -11,6 +11,7 @@
 #include "base/core/clock.h"
 #include "base/core/files.h"
 #include "base/core/ids.h"
+#include "base/core/sha256_portable.h"
 #include "base/core/result.h"
 #include "base/worker.h"
 
@@ -182,4 +183,19 @@ TEST_CASE("a worker goes on while there is work - when it is woken - and after a
     CHECK(left <= 0);
     worker.wake();
     worker.stop();
+}
+
+TEST_CASE("SHA-256 without a library is that of the library at every length around a block") {
+    std::string bytes;
+    for (int length = 0; length < 300; ++length) {
+        Sha256Portable whole, pieces;
+        whole.update(bytes);
+        for (std::size_t at = 0; at < bytes.size(); at += 7) pieces.update(std::string_view(bytes).substr(at, 7));
+        const auto digest = whole.digest();
+        std::string hex;
+        for (const unsigned char byte : digest) hex += fmt::format("{:02x}", byte);
+        CHECK(hex == sha256_hex(bytes));
+        CHECK(digest == pieces.digest());
+        bytes += static_cast<char>(length * 37 + 11);
+    }
 }

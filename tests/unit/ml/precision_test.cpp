@@ -1,0 +1,100 @@
+#define DOCTEST_CONFIG_NO_SHORT_MACRO_NAMES
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/core/ids.h"
+#include "ml/bench.h"
+#include "ml/torch/runtime.h"
+
+#include <doctest/doctest.h>
+
+using namespace scopenode;
+using namespace scopenode::ml;
+
+namespace {
+
+/// The network as it is trained: nothing folded, 32-bit floats.
+std::vector<Scores> eager_scores(const ModelFiles& files, const std::vector<HuImage>& slices) {
+    const auto manifest = parse_manifest(files.manifest_json);
+    DOCTEST_REQUIRE(manifest);
+    const auto network = load_network(files, *manifest);
+    DOCTEST_REQUIRE(network);
+    const torch::NoGradGuard no_grad;
+    std::vector<Scores> scores;
+    for (const HuImage& slice : slices) {
+        const auto hu = resize_hu(slice, manifest->preset.input_size).unsqueeze(0);
+        const auto p =
+            torch::sigmoid((*network)->forward(apply_windows(hu, manifest->preset.windows))).contiguous();
+        std::copy_n(p.data_ptr<float>(), kLabelCount, scores.emplace_back().begin());
+    }
+    return scores;
+}
+
+std::vector<Scores> loaded_scores(const ModelFiles& files, const std::vector<HuImage>& slices,
+                                  Precision precision) {
+    ModelOptions options{"cpu", 1, 4};
+    options.precision = precision;
+    const auto model = Model::load(files, options);
+    DOCTEST_REQUIRE(model);
+    const auto scores = (*model)->infer(slices);
+    DOCTEST_REQUIRE(scores);
+    return *scores;
+}
+
+double largest_difference(const std::vector<Scores>& a, const std::vector<Scores>& b) {
+    double largest = 0;
+    for (std::size_t i = 0; i < a.size(); ++i)
+        for (std::size_t k = 0; k < kLabelCount; ++k)
+            largest = std::max(largest, std::abs(double(a[i][k]) - double(b[i][k])));
+    return largest;
+}
+
+/// Random weights whose norms have statistics of their own, so that folding them has something to do.
+ModelFiles uneven_model(const char* preset_name, int input_size) {
+    torch::manual_seed(31);
+    const Preset preset = resized(find_preset(preset_name).value(), input_size);
+    ModelFiles files = untrained_model(preset, 31).value();
+    const auto manifest = parse_manifest(files.manifest_json);
+    const auto network = load_network(files, *manifest).value();
+    const torch::NoGradGuard no_grad;
+    for (const auto& buffer : network->named_buffers()) {
+        const bool variance = buffer.key().find("running_var") != std::string::npos;
+        buffer.value().uniform_(variance ? 0.7 : -0.1, variance ? 1.3 : 0.1);
+    }
+    files.weights = save_weights(*network);
+    Manifest changed = *manifest;
+    changed.weights_sha256 = sha256_hex(files.weights);
+    files.manifest_json = manifest_json(changed);
+    return files;
+}
+
+}  // namespace
+
+DOCTEST_TEST_CASE(
+    "Norms folded into convolutions and bfloat16 stay within their bounds of the network as trained") {
+    at::set_num_threads(1);
+    const auto slices = bench_slices(4).value().images;
+    struct Case {
+        const char* preset;
+        int size;
+    };
+    // DenseNet201 is only in the first of them.
+    for (const Case& c : {Case{"scopeformer_s", 64}, Case{"scopeformer_nano", 256}}) {
+        DOCTEST_CAPTURE(c.preset);
+        const Preset preset = resized(find_preset(c.preset).value(), c.size);
+        const ModelFiles files = uneven_model(c.preset, c.size);
+        const auto eager = eager_scores(files, slices);
+        const auto spread = [&] {
+            double low = 1, high = 0;
+            for (const Scores& s : eager) {
+                low = std::min(low, double(s[0]));
+                high = std::max(high, double(s[0]));
+            }
+            return high - low;
+        };
+        DOCTEST_CHECK(spread() > 0);
+        DOCTEST_CHECK(largest_difference(eager, loaded_scores(files, slices, Precision::kFloat32)) < 1e-4);
+        DOCTEST_CHECK(largest_difference(eager, loaded_scores(files, slices, Precision::kBfloat16)) < 0.01);
+    }
+}
