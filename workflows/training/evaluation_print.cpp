@@ -177,8 +177,12 @@ std::string labels_where(const std::function<bool(std::size_t)>& holds) {
     return out;
 }
 
-void level_remarks(const LevelFigures& level, const char* what, std::vector<std::string>& out) {
+void level_remarks(const LevelFigures& level, int count, const char* what, std::vector<std::string>& out) {
     const auto& b = level.baselines;
+    // The prevalence of so few is nearly their truth: nothing could be better.
+    if (count < kFew)
+        return out.push_back(
+            fmt::format("{}: only {} of them, too few to compare with a guess.", what, count));
     // Written so that a figure that does not exist counts as no better.
     if (!(level.model.weighted_log_loss < b.constant_prevalence.weighted_log_loss))
         out.push_back(fmt::format(
@@ -204,7 +208,7 @@ void level_remarks(const LevelFigures& level, const char* what, std::vector<std:
 
 std::vector<std::string> evaluation_remarks(const Evaluation& e) {
     std::vector<std::string> out;
-    level_remarks(e.study, "Studies", out);
+    level_remarks(e.study, e.studies, "Studies", out);
     const std::string beaten = labels_where([&](std::size_t k) {
         return e.study.auroc[k] <= std::max(e.highest_hu_auroc[k], e.dense_volume_auroc[k]);
     });
@@ -220,7 +224,7 @@ std::vector<std::string> evaluation_remarks(const Evaluation& e) {
             "Studies: fewer than {} positive or negative ones for {}: read the intervals.", kFew, few));
     if (e.studies < kFewForCalibration)
         out.push_back(fmt::format("Studies: the ECE of fewer than {} is mostly chance.", kFewForCalibration));
-    level_remarks(e.slice, "Slices", out);
+    level_remarks(e.slice, e.slices, "Slices", out);
     return out;
 }
 
