@@ -135,6 +135,7 @@ Result<FineTuneFigures> bench_fine_tuning(const FineTuneOptions& options, std::s
     for (const HuImage& slice : slices) SCOPENODE_TRY(check_slice(slice));
     return guard(Code::kInternal, [&]() -> Result<FineTuneFigures> {
         SCOPENODE_ASSIGN(const auto device, find_device(options.device));
+        keep_activations();
         set_inference_threads(options.preset, options.threads);
         torch::manual_seed(options.seed);
         SCOPENODE_ASSIGN(auto network, make_scopeformer(options.preset));

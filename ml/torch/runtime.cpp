@@ -24,6 +24,14 @@ void keep_freed_memory() {
 #endif
 }
 
+void keep_activations() {
+#ifdef __GLIBC__
+    mallopt(M_MMAP_MAX, 0);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_TOP_PAD, 256 << 20);
+#endif
+}
+
 void set_inference_threads(const Preset& preset, int wanted) {
     // Narrow layers lose more to waiting for each other's threads than they win, and oneDNN 2.6 was seen to
     // write past its buffers on them with more than one thread.

@@ -1,7 +1,5 @@
 #include "ml/trainer.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -35,16 +33,6 @@ Status check(const TrainOptions& options, const TrainingSet& data) {
         return fail(Code::kInvalidArgument, "the validation share must be at least 0 and under 1");
     if (data.size() == 0) return fail(Code::kInvalidArgument, "the training set holds no slice");
     return {};
-}
-
-/// Activations of tens of megabytes come and go with every batch: kept by the allocator instead of being
-/// returned to the system each time, which halves the time of a step where page faults are dear.
-void keep_activations() {
-#ifdef __GLIBC__
-    mallopt(M_MMAP_MAX, 0);
-    mallopt(M_TRIM_THRESHOLD, 1 << 30);
-    mallopt(M_TOP_PAD, 256 << 20);
-#endif
 }
 
 /// One training run: the network, its moving average, the optimizer and where they are.
@@ -92,7 +80,11 @@ class Run {
         manifest.demonstration = options_.demonstration;
         manifest.data_snapshot = data_;
         manifest.data_licence = options_.data_licence;
-        manifest.parent = options_.from ? options_.from->id() : "";
+        if (options_.from) {
+            manifest.parent = options_.from->id();
+            SCOPENODE_ASSIGN(const auto before, parse_manifest(options_.from->manifest_json));
+            manifest.sources = before.sources;
+        }
         manifest.calibration =
             fit_platt(studies, fmt::format("{} validation studies of {}", studies.size(), data_));
         manifest.thresholds = fit_thresholds(studies, manifest);

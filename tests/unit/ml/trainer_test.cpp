@@ -196,15 +196,22 @@ TEST_CASE("fine-tuning starts from weights that fit and names its parent") {
     const TemporaryFolder folder;
     const auto first = folder.path() / "first";
     REQUIRE(train(options_for(first, 1), Discs(), nullptr));
-    const auto files = read_model_folder(first);
+    auto files = read_model_folder(first);
     REQUIRE(files);
+    Manifest imported = *parse_manifest(files->manifest_json);
+    imported.sources = {{"xception", 1, "x.h5", "Keras", std::string(64, 'a'), "MIT", {}}};
+    files->manifest_json = manifest_json(imported);
 
     auto options = options_for(folder.path() / "second", 1);
     options.from = *files;
     REQUIRE(train(options, Discs(), nullptr));
     const auto second = read_model_folder(options.out);
     REQUIRE(second);
-    CHECK(parse_manifest(second->manifest_json)->parent == files->id());
+    const Manifest made = *parse_manifest(second->manifest_json);
+    CHECK(made.parent == files->id());
+    REQUIRE(made.sources.size() == 1);
+    CHECK(made.sources.front().file == "x.h5");
+    CHECK(made.trained());
     CHECK(second->weights != files->weights);
 
     auto wrong = options_for(folder.path() / "third", 1);
