@@ -174,6 +174,7 @@ DOCTEST_TEST_CASE("Ablation is the fall of the probability without a CNN's own p
     const auto network = load_network(test::nano_files(), manifest).value();
     const torch::NoGradGuard no_grad;
     const auto input = apply_windows(resize_hu(slice, 256).unsqueeze(0), manifest.preset.windows);
+    double largest = 0;
     for (std::size_t cnn = 0; cnn < 3; ++cnn) {
         auto features = network->features(input);
         auto& map = features[cnn];
@@ -182,10 +183,11 @@ DOCTEST_TEST_CASE("Ablation is the fall of the probability without a CNN's own p
         const auto left = torch::sigmoid(network->classify(features, nullptr))[0];
         for (std::size_t k = 0; k < kLabelCount; ++k) {
             const double fall = double(seen->scores[k]) - left[std::int64_t(k)].item<double>();
-            DOCTEST_CHECK(seen->backbones[cnn].ablation[k] == doctest::Approx(fall).epsilon(1e-3));
-            DOCTEST_CHECK(std::abs(fall) > 1e-6);
+            DOCTEST_CHECK(std::abs(seen->backbones[cnn].ablation[k] - fall) < 1e-5);
+            largest = std::max(largest, std::abs(fall));
         }
     }
+    DOCTEST_CHECK(largest > 1e-4);
 }
 
 DOCTEST_TEST_CASE("A damaged model and an impossible slice are refused with the reason") {
