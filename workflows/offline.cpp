@@ -42,7 +42,7 @@ Result<StudyAnalysis> analyse(const OfflineStudy& study, Selection& chosen, cons
     const auto rescale =
         options.rsna_rescale_quirk ? storage::Rescale::kRsnaQuirk : storage::Rescale::kAsTold;
     std::vector<fs::path> files;
-    std::vector<const InstanceHeader*> headers;
+    std::vector<const storage::InstanceHeader*> headers;
     for (const OfflineObject* object : chosen.slices) {
         files.push_back(object->file);
         headers.push_back(&object->header);

@@ -7,6 +7,7 @@
 #include "base/core/hu_image.h"
 #include "ml/model.h"
 #include "storage/dicom/header.h"
+#include "storage/dicom/rescale.h"
 
 namespace scopenode::workflows {
 
@@ -28,6 +29,7 @@ struct SliceSearch {
     int minimum_slices = 8;
     /// Called only when slices have to be scored.
     std::function<Result<std::shared_ptr<const ml::Model>>()> load_model;
+    storage::Rescale rescale = storage::Rescale::kAsTold;
 };
 /// kNotFound, kCannotUnderstand (no DICOM), kUnsupported (no CT slice, no pixels): one sentence with the
 /// file.

@@ -16,6 +16,7 @@ struct Options {
     std::string path, out, slice, model, preset, node;
     std::uint64_t seed = 1;
     int threads = 0;
+    bool rsna_rescale_quirk = false;
 };
 
 /// A new or empty folder, so that no figure of another slice or model stands beside ours.
@@ -63,10 +64,11 @@ std::string summary(const Options& o, const workflows::ChosenSlice& slice, const
 }
 
 Result<std::string> explain(const Options& o) {
-    workflows::SliceSearch search{o.path, o.slice, 8, {}};
+    workflows::SliceSearch search{o.path, o.slice, 8, {}, rescale_of(o.rsna_rescale_quirk)};
     if (!o.node.empty()) {
         SCOPENODE_ASSIGN(const auto settings, config::load_settings(o.node));
         search.minimum_slices = settings.intake.minimum_slices;
+        search.rescale = rescale_of(o.rsna_rescale_quirk || settings.inference.rsna_rescale_quirk);
     }
     SCOPENODE_TRY(prepare_folder(o.out));
     SCOPENODE_ASSIGN(const auto files,
@@ -109,6 +111,7 @@ void add_explain_command(CLI::App& app, int& exit_code) {
     preset->excludes(model)->excludes(node);
     command->add_option("--seed", o->seed, "Of the random weights")->needs(preset)->capture_default_str();
     command->add_option("--threads", o->threads, "CPU threads, 0: one per core")->check(CLI::Range(0, 1024));
+    add_rescale_option(*command, o->rsna_rescale_quirk);
     command->callback([o, &exit_code] { exit_code = print(explain(*o)); });
 }
 
