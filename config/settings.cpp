@@ -52,6 +52,7 @@ Settings settings_of(const json& document) {
     take(inference, "device", s.inference.device);
     take(inference, "threads", s.inference.threads);
     take(inference, "batch", s.inference.batch);
+    take(inference, "precision", s.inference.precision);
     take(inference, "rsna_rescale_quirk", s.inference.rsna_rescale_quirk);
     take(archive, "keep_free_mb", s.archive.keep_free_mb);
     take(delivery, "first_retry_seconds", s.delivery.first_retry_seconds);
@@ -144,6 +145,7 @@ std::string settings_json(const Settings& s) {
     out["inference"] = {{"device", s.inference.device},
                         {"threads", s.inference.threads},
                         {"batch", s.inference.batch},
+                        {"precision", s.inference.precision},
                         {"rsna_rescale_quirk", s.inference.rsna_rescale_quirk}};
     out["archive"] = {{"keep_free_mb", s.archive.keep_free_mb}};
     out["delivery"] = {{"first_retry_seconds", s.delivery.first_retry_seconds},

@@ -11,7 +11,7 @@ namespace scopenode::config {
 struct Destination {
     std::string name, ae_title, host;
     int port = 0;
-    bool allow_demonstration = false;   ///< results of the demonstration model may leave the loopback
+    bool allow_demonstration = false;  ///< results of the demonstration model may leave the loopback
     bool is_loopback() const;
 };
 
@@ -20,7 +20,7 @@ struct Settings {
     struct Site {
         std::string name = "ScopeNode";
         std::string time_zone = "UTC";
-        std::string default_issuer;      ///< of patient IDs without an issuer
+        std::string default_issuer;  ///< of patient IDs without an issuer
         bool write_timezone_offset = false;
     } site;
     struct Dimse {
@@ -28,8 +28,8 @@ struct Settings {
         std::string bind = "127.0.0.1";
         int port = 11112;
         int max_associations = 32;
-        int timeout_seconds = 30;        ///< a silent peer is let go after this
-        std::vector<std::string> allowed_callers;   ///< empty: any, on loopback only
+        int timeout_seconds = 30;                  ///< a silent peer is let go after this
+        std::vector<std::string> allowed_callers;  ///< empty: any, on loopback only
     } dimse;
     struct Http {
         std::string bind = "127.0.0.1";
@@ -43,7 +43,8 @@ struct Settings {
         std::string device = "auto";
         int threads = 0;
         int batch = 8;
-        bool rsna_rescale_quirk = false;   ///< undo it where headers have it; for research data only
+        std::string precision = "fp32";   ///< or "bf16", of the CNNs
+        bool rsna_rescale_quirk = false;  ///< undo it where headers have it; for research data only
     } inference;
     struct Archive {
         std::uint64_t keep_free_mb = 512;
@@ -53,18 +54,18 @@ struct Settings {
         int longest_retry_seconds = 600;
     } delivery;
     std::vector<Destination> destinations;
-    std::string revision;                ///< start of the sha256 of the file's bytes
+    std::string revision;  ///< start of the sha256 of the file's bytes
 };
 
 /// One fault of a settings file.
 struct Fault {
-    std::string pointer;                 ///< JSON pointer, "/dimse/port"
+    std::string pointer;  ///< JSON pointer, "/dimse/port"
     std::string text;
 };
 
 struct Checked {
     Settings settings;
-    std::vector<Fault> faults;           ///< all at once: schema, unknown keys, then meaning
+    std::vector<Fault> faults;  ///< all at once: schema, unknown keys, then meaning
 };
 /// Checks the bytes of a node.json.
 Checked check_settings(const std::string& json);

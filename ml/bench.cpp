@@ -5,8 +5,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/core/ids.h"
-#include "ml/backbone.h"
 #include "ml/phantom/phantom.h"
 
 namespace scopenode::ml {
@@ -44,20 +42,6 @@ Result<BenchSlices> bench_slices(int count) {
         }
     }
     return out;
-}
-
-Result<ModelFiles> untrained_model(const Preset& preset, std::uint64_t seed) {
-    ModelFiles files;
-    SCOPENODE_ASSIGN(files.weights, first_weights(preset, seed));
-    Manifest manifest;
-    manifest.preset = preset;
-    manifest.name = preset.name + " (not trained)";
-    manifest.data_snapshot = fmt::format("none: random weights of seed {}", seed);
-    manifest.weights_sha256 = sha256_hex(files.weights);
-    files.manifest_json = manifest_json(manifest);
-    files.card = fmt::format("# {}\n\nRandom weights: its scores mean nothing.\n", manifest.name);
-    files.where = preset.name;
-    return files;
 }
 
 Result<std::string> inference_report(const ModelFiles& files, ModelOptions options,

@@ -51,8 +51,6 @@ struct BenchSlices {
     std::vector<Scores> labels;
 };
 Result<BenchSlices> bench_slices(int count);
-/// A model folder's bytes with random weights; its card says so.
-Result<ModelFiles> untrained_model(const Preset& preset, std::uint64_t seed);
 
 /// The measurements as JSON: 32-bit floats and bfloat16 side by side, with how far their probabilities
 /// differ.

@@ -60,7 +60,8 @@ std::vector<WeightsSource> read_sources(const Json& json) {
     for (const Json& item : json) {
         WeightsSource source;
         source.backbone = item.at("backbone").get<std::string>();
-        if (!item.at("number").is_number_unsigned() || item["number"].get<std::uint64_t>() - 1 >= kMostBackbones)
+        if (!item.at("number").is_number_unsigned() ||
+            item["number"].get<std::uint64_t>() - 1 >= kMostBackbones)
             throw std::runtime_error("sources names a backbone that no preset has");
         source.number = item["number"].get<int>();
         source.file = item.at("file").get<std::string>();
@@ -68,7 +69,8 @@ std::vector<WeightsSource> read_sources(const Json& json) {
         source.sha256 = item.at("sha256").get<std::string>();
         source.licence = item.at("licence").get<std::string>();
         source.unused = item.at("unused").get<std::vector<std::string>>();
-        if (!is_sha256(source.sha256)) throw std::runtime_error("a sha256 in sources is not 64 hexadecimal digits");
+        if (!is_sha256(source.sha256))
+            throw std::runtime_error("a sha256 in sources is not 64 hexadecimal digits");
         sources.push_back(std::move(source));
     }
     return sources;
@@ -120,7 +122,8 @@ double sigmoid(double x) {
 }  // namespace
 
 Result<Manifest> parse_manifest(const std::string& json) {
-    if (nests_too_deep(json)) return fail(Code::kDamagedModel, "model.json is not a model's manifest: it nests too deep");
+    if (nests_too_deep(json))
+        return fail(Code::kDamagedModel, "model.json is not a model's manifest: it nests too deep");
     try {
         return read_manifest(Json::parse(json));
     } catch (const std::exception& error) {

@@ -14,6 +14,11 @@ namespace scopenode::ml {
 /// Numbers of the CNNs' arithmetic; the encoder is always in 32-bit floats.
 enum class Precision { kFloat32, kBfloat16 };
 
+/// "fp32" or "bf16"; anything else is fp32.
+inline Precision precision_named(const std::string& name) {
+    return name == "bf16" ? Precision::kBfloat16 : Precision::kFloat32;
+}
+
 struct ModelOptions {
     std::string device = "auto";  ///< auto, cpu, cuda:N; auto takes a GPU where there is one
     int threads = 0;  ///< LibTorch's CPU threads for the process; 0: as many as cores; narrow presets: one

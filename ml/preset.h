@@ -51,8 +51,8 @@ struct Preset {
     double dropout = 0;
 };
 
-/// Reads the JSON form; names every fault in one sentence. "windows" is a list of level and width, or the name
-/// of a set; preset_json() always writes the list.
+/// Reads the JSON form; names every fault in one sentence. "windows" is a list of level and width, or the
+/// name of a set; preset_json() always writes the list.
 Result<Preset> parse_preset(const std::string& json);
 std::string preset_json(const Preset& preset);
 /// Whether a network can be made of it; names every reason why not.

@@ -17,8 +17,8 @@ namespace scopenode::ml {
 struct LabelledSlice {
     HuImage image;
     std::array<std::optional<bool>, kLabelCount> labels;
-    std::string study;     ///< slices of one study
-    std::string patient;   ///< the split never separates one patient's slices
+    std::string study;    ///< slices of one study
+    std::string patient;  ///< the split never separates one patient's slices
     double z_mm = 0;
 };
 
@@ -28,21 +28,21 @@ class TrainingSet {
     virtual ~TrainingSet() = default;
     virtual std::size_t size() const = 0;
     virtual Result<LabelledSlice> load(std::size_t index) const = 0;
-    virtual std::string description() const = 0;   ///< for model.json's data snapshot
+    virtual std::string description() const = 0;  ///< for model.json's data snapshot
 };
 
 /// What training makes small; both from logits. Unknown labels do not count.
 enum class Loss {
-    kRsna,      ///< weighted mean of the six cross entropies, any twice, divided by 7: the figure of RSNA 2019
+    kRsna,  ///< weighted mean of the six cross entropies, any twice, divided by 7: the figure of RSNA 2019
     kPaperEq3,  ///< the paper's Eq. 3: their plain sum, averaged over slices (6/known times the known ones)
 };
 std::string_view word(Loss loss);  ///< "rsna", "paper_eq3"
 
 struct TrainOptions {
     Preset preset;
-    std::filesystem::path out;              ///< a model folder when done; checkpoints while it runs
-    std::optional<ModelFiles> from;         ///< fine-tune these weights
-    bool resume = false;                    ///< go on from the checkpoint in `out`
+    std::filesystem::path out;       ///< a model folder when done; checkpoints while it runs
+    std::optional<ModelFiles> from;  ///< fine-tune these weights
+    bool resume = false;             ///< go on from the checkpoint in `out`
     int epochs = 6;
     int batch = 16;
     double learning_rate = 2e-3;
@@ -50,9 +50,9 @@ struct TrainOptions {
     int threads = 0;
     std::uint64_t seed = 1;
     Loss loss = Loss::kRsna;
-    double validation_share = 0.1;          ///< of patients, by hash
+    double validation_share = 0.1;  ///< of patients, by hash
     std::string device = "auto";
-    std::string name;                       ///< manifest name
+    std::string name;  ///< manifest name
     bool demonstration = false;
     std::string data_licence;
 };
@@ -60,8 +60,8 @@ struct TrainOptions {
 struct EpochReport {
     int epoch = 0;
     double train_loss = 0;
-    double validation_loss = 0;             ///< weighted log loss, any counts twice
-    std::array<double, kLabelCount> validation_auroc{};   ///< per study
+    double validation_loss = 0;                          ///< weighted log loss, any counts twice
+    std::array<double, kLabelCount> validation_auroc{};  ///< per study
     double slices_per_second = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "dicom_node/app/commands.h"
 #include "dicom_node/app/node_folder.h"
 #include "ml/bench.h"
+#include "ml/weights/untrained.h"
 #include "storage/dicom/pixels.h"
 
 namespace scopenode::dicom_node {
@@ -45,7 +46,7 @@ Result<std::string> bench_infer(const Options& o) {
         SCOPENODE_ASSIGN(files, chosen_model("", o.model));
     } else {
         SCOPENODE_ASSIGN(const auto preset, preset_of(o));
-        SCOPENODE_ASSIGN(files, ml::untrained_model(preset, o.seed));
+        SCOPENODE_ASSIGN(files, ml::random_model(preset, o.seed));
     }
     return ml::inference_report(files, {o.device, o.threads, o.batch}, slices.images, o.rounds);
 }

@@ -1,10 +1,9 @@
-#include "base/core/ids.h"
 #include "config/settings.h"
 #include "dicom_node/app/commands.h"
 #include "dicom_node/app/node_folder.h"
-#include "ml/backbone.h"
 #include "ml/explain.h"
 #include "ml/figures/figures.h"
+#include "ml/weights/untrained.h"
 #include "workflows/slice_choice.h"
 
 namespace scopenode::dicom_node {
@@ -35,15 +34,7 @@ Status prepare_folder(const fs::path& folder) {
 Result<ml::ModelFiles> random_model(const std::string& name, std::uint64_t seed) {
     const auto preset = ml::find_preset(name);
     if (!preset) return fail(Code::kInvalidArgument, "{}", preset.error().message);
-    ml::ModelFiles files;
-    SCOPENODE_ASSIGN(files.weights, ml::first_weights(*preset, seed));
-    ml::Manifest manifest;
-    manifest.preset = *preset;
-    manifest.name = fmt::format("{}, seed {}", name, seed);
-    manifest.weights_sha256 = sha256_hex(files.weights);
-    files.manifest_json = ml::manifest_json(manifest);
-    files.where = "random weights of " + name;
-    return files;
+    return ml::random_model(*preset, seed);
 }
 
 std::string summary(const Options& o, const workflows::ChosenSlice& slice, const ml::Explanation& e,
@@ -76,8 +67,7 @@ Result<std::string> explain(const Options& o) {
     SCOPENODE_ASSIGN(const auto manifest, ml::parse_manifest(files.manifest_json));
     search.load_model = [&] { return ml::Model::load(files, {"cpu", o.threads, 8}); };
     SCOPENODE_ASSIGN(const auto slice, workflows::choose_slice(search));
-    SCOPENODE_ASSIGN(auto explanation, ml::explain(files, slice.image, o.threads));
-    explanation.trained = o.preset.empty();
+    SCOPENODE_ASSIGN(const auto explanation, ml::explain(files, slice.image, o.threads));
     ml::FigureSource source{explanation, slice.image, slice.name(), manifest.name};
     if (const auto& mm = slice.header.pixel_spacing_mm) {
         // What is out of all proportion is an error of the header.

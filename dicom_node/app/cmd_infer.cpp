@@ -12,7 +12,7 @@ namespace fs = std::filesystem;
 
 struct Options {
     std::vector<std::string> paths;
-    std::string out, model, node, device = "auto";
+    std::string out, model, node, device = "auto", precision;
     int threads = 0;
     int batch = 8;
     bool rsna_rescale_quirk = false;
@@ -31,14 +31,17 @@ Status infer(const Options& o) {
     options.out = o.out;
     options.program_version = program_version();
     options.rsna_rescale_quirk = o.rsna_rescale_quirk;
+    std::string precision = o.precision;
     if (!o.node.empty()) {
         SCOPENODE_ASSIGN(const auto settings, config::load_settings(o.node));
         options.minimum_slices = settings.intake.minimum_slices;
         options.time_zone = settings.site.time_zone;
+        if (precision.empty()) precision = settings.inference.precision;
         options.rsna_rescale_quirk |= settings.inference.rsna_rescale_quirk;
     }
     SCOPENODE_ASSIGN(const auto files, chosen_model(o.node, o.model));
-    SCOPENODE_ASSIGN(options.model, ml::Model::load(files, {o.device, o.threads, o.batch}));
+    SCOPENODE_ASSIGN(options.model,
+                     ml::Model::load(files, {o.device, o.threads, o.batch, ml::precision_named(precision)}));
     const SystemClock clock;
     return workflows::infer_offline(options, clock);
 }
@@ -58,6 +61,8 @@ void add_infer_command(CLI::App& app, int& exit_code) {
     command->add_option("--batch", o->batch, "Slices in one pass")
         ->check(CLI::Range(1, 256))
         ->capture_default_str();
+    command->add_option("--precision", o->precision, "fp32 (default) or bf16: the CNNs' numbers")
+        ->check(CLI::IsMember({"fp32", "bf16"}));
     add_rescale_option(*command, o->rsna_rescale_quirk);
     command->callback([o, &exit_code] {
         const Status done = infer(*o);

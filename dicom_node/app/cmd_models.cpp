@@ -12,7 +12,7 @@ namespace {
 using nlohmann::ordered_json;
 
 struct Options {
-    std::string node, id, preset, data, model, device = "auto";
+    std::string node, id, preset, data, model, device = "auto", precision = "fp32";
     int threads = 0;
     bool json = false, rsna_rescale_quirk = false;
 };
@@ -138,7 +138,8 @@ Result<std::string> list(const Options& o) {
 
 Result<std::string> evaluate(const Options& o) {
     SCOPENODE_ASSIGN(const auto files, chosen_model(o.node, o.model));
-    SCOPENODE_ASSIGN(const auto model, ml::Model::load(files, {o.device, o.threads, 8}));
+    SCOPENODE_ASSIGN(const auto model,
+                     ml::Model::load(files, {o.device, o.threads, 8, ml::precision_named(o.precision)}));
     SCOPENODE_ASSIGN(const auto data,
                      workflows::FolderDataset::open(o.data, rescale_of(o.rsna_rescale_quirk)));
     SCOPENODE_ASSIGN(const auto measured, workflows::evaluate(*model, *data));
@@ -153,6 +154,9 @@ void add_evaluate(CLI::App& group, const std::shared_ptr<Options>& o, int& exit_
     command->add_option("--node", o->node, "Use this node's models");
     command->add_option("--device", o->device, "auto, cpu or cuda:N")->capture_default_str();
     command->add_option("--threads", o->threads, "CPU threads, 0: one per core")->check(CLI::Range(0, 1024));
+    command->add_option("--precision", o->precision, "The CNNs' numbers")
+        ->check(CLI::IsMember({"fp32", "bf16"}))
+        ->capture_default_str();
     add_rescale_option(*command, o->rsna_rescale_quirk);
     command->add_flag("--json", o->json, "As JSON");
     command->callback([o, &exit_code] { exit_code = print(evaluate(*o)); });

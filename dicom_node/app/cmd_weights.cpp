@@ -21,12 +21,14 @@ Status check_name(const std::string& backbone) {
     for (const char* known : {"xception", "efficientnet_b5", "resnet152v2", "densenet201"})
         if (backbone == known) return {};
     return fail(Code::kInvalidArgument,
-                "there is no backbone '{}'; there are xception, efficientnet_b5, resnet152v2, densenet201", backbone);
+                "there is no backbone '{}'; there are xception, efficientnet_b5, resnet152v2, densenet201",
+                backbone);
 }
 
 Result<ml::ImportedWeights> read_weights(const Options& o) {
     SCOPENODE_ASSIGN(const auto targets, ml::backbone_tensors({o.backbone, 1, 1}));
-    return ml::import_weights(o.file, o.backbone, targets, [](const fs::path& h5) { return flatten_in_child(h5); });
+    return ml::import_weights(o.file, o.backbone, targets,
+                              [](const fs::path& h5) { return flatten_in_child(h5); });
 }
 
 std::string list_of(const std::vector<std::string>& names) {
@@ -40,9 +42,8 @@ std::string list_of(const std::vector<std::string>& names) {
 std::string described(const ml::ImportedWeights& w) {
     std::size_t values = 0;
     for (const auto& tensor : w.tensors) values += tensor.values.size();
-    std::string text =
-        fmt::format("{} ({}, sha256 {})\nfilled: {} tensors, {} values\n", w.file, w.format, w.sha256,
-                    w.tensors.size(), values);
+    std::string text = fmt::format("{} ({}, sha256 {})\nfilled: {} tensors, {} values\n", w.file, w.format,
+                                   w.sha256, w.tensors.size(), values);
     for (const std::string& note : w.notes) text += "note: " + note + "\n";
     if (!w.ignored.empty()) text += fmt::format("left out by design: {} tensors\n", w.ignored.size());
     text += w.unused.empty() ? "left unused: none\n"
@@ -80,9 +81,10 @@ Result<std::string> import(const Options& o) {
     for (const std::size_t place : places)
         text += fmt::format("into: backbone {} of {}\n", place + 1, options.preset.name);
     if (o.copy == 0 && places.size() > 1)
-        text += fmt::format("{} has {} copies of {}: all were filled (--copy N fills one)\n", options.preset.name,
-                            places.size(), o.backbone);
-    return text + fmt::format("model {} in {}, not trained: encoder and head have random weights\n", files.id(), o.out);
+        text += fmt::format("{} has {} copies of {}: all were filled (--copy N fills one)\n",
+                            options.preset.name, places.size(), o.backbone);
+    return text + fmt::format("model {} in {}, not trained: encoder and head have random weights\n",
+                              files.id(), o.out);
 }
 
 Result<std::string> verify(const Options& o) {
@@ -105,29 +107,34 @@ Result<std::string> flatten(const Options& o) {
 }
 
 void add_source(CLI::App& command, Options& o) {
-    command.add_option("--backbone", o.backbone, "xception, efficientnet_b5, resnet152v2 or densenet201")->required();
-    command.add_option("FILE", o.file, "Keras Applications .h5, or .safetensors of timm or torchvision")->required();
+    command.add_option("--backbone", o.backbone, "xception, efficientnet_b5, resnet152v2 or densenet201")
+        ->required();
+    command.add_option("FILE", o.file, "Keras Applications .h5, or .safetensors of timm or torchvision")
+        ->required();
 }
 
 }  // namespace
 
 void add_weights_command(CLI::App& app, int& exit_code) {
-    CLI::App* group =
-        app.add_subcommand("weights", "Published weights of the four CNNs into a model")->require_subcommand(1);
+    CLI::App* group = app.add_subcommand("weights", "Published weights of the four CNNs into a model")
+                          ->require_subcommand(1);
     auto o = std::make_shared<Options>();
     CLI::App* in = group->add_subcommand(
         "import", "Make a model folder that is not trained, or exchange a backbone in one: once per CNN");
     in->add_option("--preset", o->preset, "Name of a preset, or a file that holds one")->required();
     add_source(*in, *o);
-    in->add_option("--out", o->out, "Folder of the model: new, or an untrained model of the same preset")->required();
+    in->add_option("--out", o->out, "Folder of the model: new, or an untrained model of the same preset")
+        ->required();
     in->add_option("--copy", o->copy, "Fill only this one of several copies of the backbone, from 1")
         ->check(CLI::Range(1, 8));
     in->add_option("--licence", o->licence, "Licence of the weights, kept with the model");
     in->add_option("--seed", o->seed, "Of the random weights of a new folder")->capture_default_str();
     in->callback([o, &exit_code] { exit_code = print(import(*o)); });
-    CLI::App* check = group->add_subcommand("verify", "Run the imported backbone alone, to compare with Python");
+    CLI::App* check =
+        group->add_subcommand("verify", "Run the imported backbone alone, to compare with Python");
     add_source(*check, *o);
-    check->add_option("--input", o->input, "safetensors with `image`: N x 3 x H x W, float32 in [0,1]")->required();
+    check->add_option("--input", o->input, "safetensors with `image`: N x 3 x H x W, float32 in [0,1]")
+        ->required();
     check->add_option("--output", o->output, "safetensors to write `features` to")->required();
     check->callback([o, &exit_code] { exit_code = print(verify(*o)); });
     // The program's own child: see flatten_child.h.

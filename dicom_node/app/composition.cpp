@@ -66,7 +66,8 @@ Status Node::open() {
     SCOPENODE_ASSIGN(index, open_writer(dir, clock));
     SCOPENODE_ASSIGN(const auto files, champion_model(*index, dir));
     const auto& inference = settings.inference;
-    SCOPENODE_ASSIGN(model, ml::Model::load(files, {inference.device, inference.threads, inference.batch}));
+    SCOPENODE_ASSIGN(model, ml::Model::load(files, {inference.device, inference.threads, inference.batch,
+                                                    ml::precision_named(inference.precision)}));
     SCOPENODE_ASSIGN(archive,
                      storage::Archive::open(dir, *index, real_files(), settings.archive.keep_free_mb << 20));
     archive->sweep_later();
@@ -127,10 +128,11 @@ Status Node::announce() {
               model->manifest().name, model->device());
     for (const auto& destination : settings.destinations)
         if (model->manifest().demonstration && !destination.is_loopback() && !destination.allow_demonstration)
-            log::warning("node",
-                         "destination {} gets nothing: reports of a demonstration model stay on this machine unless "
-                         "it says \"allow_demonstration\": true in node.json",
-                         destination.name);
+            log::warning(
+                "node",
+                "destination {} gets nothing: reports of a demonstration model stay on this machine unless "
+                "it says \"allow_demonstration\": true in node.json",
+                destination.name);
     return {};
 }
 

@@ -16,7 +16,8 @@ std::string reason(const std::string& log) {
     if (begin == log.npos) return "it cannot be read";
     const std::string line = log.substr(begin + kHead.size());
     std::string text;
-    for (const char c : line.substr(0, line.find('\n'))) text += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
+    for (const char c : line.substr(0, line.find('\n')))
+        text += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
     return text;
 }
 
@@ -38,10 +39,12 @@ Result<std::string> flatten_in_child(const std::filesystem::path& file, const st
     const int rc = child.wait();
     if (rc == 0) return read_file(out);
     if (rc == 128 + SIGXCPU || rc == 128 + SIGKILL || rc == 128 + SIGXFSZ)
-        return fail(Code::kDamagedModel, "reading it needed more time or memory than any real file: it is damaged");
+        return fail(Code::kDamagedModel,
+                    "reading it needed more time or memory than any real file: it is damaged");
     if (rc > 128)
         return fail(Code::kDamagedModel,
-                    "HDF5's library crashed on it (signal {}), in a process of its own: the file is damaged or hostile, "
+                    "HDF5's library crashed on it (signal {}), in a process of its own: the file is damaged "
+                    "or hostile, "
                     "fetch it again",
                     rc - 128);
     const auto said = read_file(log);

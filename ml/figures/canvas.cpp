@@ -7,7 +7,7 @@
 #include <numbers>
 #include <sstream>
 
-#include "ml/png.h"
+#include "ml/figures/png.h"
 
 namespace scopenode::ml {
 namespace {

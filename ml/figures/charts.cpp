@@ -114,7 +114,7 @@ Drawn draw_similarity(const FigureSource& source) {
         canvas.disc(x, y, 3.6, series_colour(0));
         // Above the point unless there is no room below the upper end.
         const double beside = y - plot.area.y < 16 ? y + 16 : y - 9;
-        const bool is_nearly_one = values[i] < 1 && values[i] > 0.9995;
+        const bool is_nearly_one = values[i] > 0.9995 && values[i] < 0.999995;
         const std::string words = fmt::format("{:.{}f}", values[i], is_nearly_one ? 5 : 3);
         const double half = text_width(words, kValue) / 2 + 2;
         canvas.fill({x - half, beside - 8.5, 2 * half, 11}, kWhite, 0.85);

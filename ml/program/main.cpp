@@ -6,6 +6,7 @@
 
 #include "ml/bench.h"
 #include "ml/phantom/training_set.h"
+#include "ml/weights/untrained.h"
 
 namespace {
 
@@ -82,7 +83,7 @@ Result<std::string> bench_infer(Words& words) {
     SCOPENODE_ASSIGN(const int count, words.number("count", 8, 1));
     SCOPENODE_ASSIGN(const auto seed, words.number<std::uint64_t>("seed", 1, 0));
     SCOPENODE_TRY(words.nothing_left());
-    SCOPENODE_ASSIGN(const auto files, untrained_model(preset, seed));
+    SCOPENODE_ASSIGN(const auto files, random_model(preset, seed));
     SCOPENODE_ASSIGN(const auto slices, bench_slices(count));
     return inference_report(files, options, slices.images, rounds);
 }

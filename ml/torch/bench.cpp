@@ -138,6 +138,7 @@ Result<FineTuneFigures> bench_fine_tuning(const FineTuneOptions& options, std::s
         set_inference_threads(options.preset, options.threads);
         torch::manual_seed(options.seed);
         SCOPENODE_ASSIGN(auto network, make_scopeformer(options.preset));
+        measure_norms(*network, options.preset.input_size);
         network->to(device);
         FineTuning tuning(network, options.learning_rate);
         const Tensor images = batch_of(slices, options.preset).to(device),

@@ -119,6 +119,7 @@ Result<Explanation> explain(const ModelFiles& files, const HuImage& slice, int t
         out.model_id = files.id();
         out.preset = preset.name;
         out.demonstration = manifest->demonstration;
+        out.trained = manifest->trained();
         out.input = grid_of(input[0][0]);
         out.block_similarity = similarity_to_last(trace.blocks);
         for (std::size_t i = 0; i < features.size(); ++i) {

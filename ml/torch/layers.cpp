@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace scopenode::ml {
 namespace {
@@ -94,6 +95,10 @@ void BatchNorm::fold_into(Conv& before) {
 
 Tensor BatchNorm::forward(const Tensor& x) {
     if (folded_) return x;
+    const bool measuring = std::exchange(measuring_, false);
+    if (measuring)
+        return torch::batch_norm(x, weight, bias, running_mean, running_var, true, 1.0, eps_,
+                                 at::globalContext().userEnabledCuDNN());
     return torch::batch_norm(x, weight, bias, running_mean, running_var, is_training(), momentum_, eps_,
                              at::globalContext().userEnabledCuDNN());
 }

@@ -66,6 +66,8 @@ class BatchNorm final : public Layer {
     BatchNorm(std::int64_t channels, double eps, double momentum);
     void initialise() override;
     Tensor forward(const Tensor& x);
+    /// From the next forward pass: statistics of that batch alone, kept.
+    void measure_next() { measuring_ = true; }
     /// Gives its scale and offset to the convolution before it and passes everything on from then.
     void fold_into(Conv& before);
 
@@ -73,7 +75,7 @@ class BatchNorm final : public Layer {
 
   private:
     double eps_, momentum_;
-    bool folded_ = false;
+    bool folded_ = false, measuring_ = false;
 };
 
 class Dense final : public Layer {

@@ -161,6 +161,16 @@ Result<std::shared_ptr<Scopeformer>> make_scopeformer(const Preset& preset) {
     });
 }
 
+void measure_norms(Scopeformer& network, int input_size) {
+    const torch::NoGradGuard no_grad;
+    const bool training = network.is_training();
+    network.eval();
+    for (const auto& inner : network.modules(false))
+        if (auto* norm = dynamic_cast<BatchNorm*>(inner.get())) norm->measure_next();
+    network.forward(torch::upsample_bilinear2d(torch::rand({2, 3, 8, 8}), {input_size, input_size}, true));
+    network.train(training);
+}
+
 Result<PresetFigures> preset_figures(const Preset& preset) {
     return guard(Code::kInvalidArgument, [&]() -> Result<PresetFigures> {
         SCOPENODE_ASSIGN(auto network, build(preset));

@@ -34,6 +34,10 @@ class Scopeformer : public torch::nn::Module {
 /// The builder for every preset; random initial weights from torch's generator. Refuses an impossible preset.
 Result<std::shared_ptr<Scopeformer>> make_scopeformer(const Preset& preset);
 
+/// Statistics of all batch norms as of smooth random images: with its first values a deep network's features
+/// would otherwise grow by orders of magnitude. For networks whose weights are random.
+void measure_norms(Scopeformer& network, int input_size);
+
 /// HU -> antialiased resize to `size` x `size`, still HU (1 x size x size, float32, clamped to [-1024,
 /// 3071]).
 torch::Tensor resize_hu(const HuImage& image, int size);

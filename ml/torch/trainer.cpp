@@ -100,8 +100,11 @@ class Run {
         files.weights = save_weights(*state_->average);
         manifest.weights_sha256 = sha256_hex(files.weights);
         files.manifest_json = manifest_json(manifest);
-        const RunFigures figures{split_.training.size(), split_.validation.size(), studies.size(),
-                                 study_auroc(studies), figures_of(slices.probabilities, slices.truth),
+        const RunFigures figures{split_.training.size(),
+                                 split_.validation.size(),
+                                 studies.size(),
+                                 study_auroc(studies),
+                                 figures_of(slices.probabilities, slices.truth),
                                  baselines_of(slices.truth)};
         files.metrics_json = metrics_json(options_, state_->history, figures);
         files.card = plain_card(options_, manifest, figures);
@@ -122,12 +125,11 @@ class Run {
     /// A checkpoint only fits a run that would do the same.
     std::string fingerprint() const {
         // The default loss adds nothing: checkpoints from before there was a choice still fit.
-        const std::string loss =
-            options_.loss == Loss::kRsna ? "" : "|" + std::string(word(options_.loss));
-        return sha256_hex(fmt::format("1|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}{}", preset_json(options_.preset), data_,
-                                      cache_.records().size(), options_.epochs, options_.batch,
-                                      options_.learning_rate, options_.weight_decay, options_.seed,
-                                      options_.validation_share, options_.from ? options_.from->id() : "", loss));
+        const std::string loss = options_.loss == Loss::kRsna ? "" : "|" + std::string(word(options_.loss));
+        return sha256_hex(fmt::format(
+            "1|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}{}", preset_json(options_.preset), data_, cache_.records().size(),
+            options_.epochs, options_.batch, options_.learning_rate, options_.weight_decay, options_.seed,
+            options_.validation_share, options_.from ? options_.from->id() : "", loss));
     }
 
     /// Warm-up over 4 %, then a cosine down to 1 %.
@@ -181,9 +183,8 @@ class Run {
 
     double train_batch(const Indices& indices, std::uint64_t draw, double rate) {
         const auto hu = augment(cache_.batch(indices), draw);
-        const auto loss =
-            training_loss(options_.loss, state_->network->forward(images(hu)),
-                          targets_of(cache_.records(), indices));
+        const auto loss = training_loss(options_.loss, state_->network->forward(images(hu)),
+                                        targets_of(cache_.records(), indices));
         state_->optimizer->zero_grad();
         loss.backward();
         torch::nn::utils::clip_grad_norm_(state_->network->parameters(), 1.0);

@@ -30,8 +30,8 @@ struct Targets {
     torch::Tensor truth, weight;
 };
 Targets targets_of(const std::vector<SliceRecord>& records, const std::vector<std::size_t>& indices);
-/// Weighted mean of the binary cross entropies over all known labels of the batch. Where all are known it is the
-/// figure of RSNA 2019: torch's own loss with weights would divide by 6 instead of 7.
+/// Weighted mean of the binary cross entropies over all known labels of the batch. Where all are known it is
+/// the figure of RSNA 2019: torch's own loss with weights would divide by 6 instead of 7.
 torch::Tensor weighted_loss(const torch::Tensor& logits, const Targets& targets);
 /// What a step makes small.
 torch::Tensor training_loss(Loss loss, const torch::Tensor& logits, const Targets& targets);

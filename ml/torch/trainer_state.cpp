@@ -265,9 +265,9 @@ std::string plain_card(const TrainOptions& options, const Manifest& manifest, co
     const double loss = figures.validation.weighted_log_loss,
                  guess = figures.baselines.constant_prevalence.weighted_log_loss;
     if (figures.validation_slices > 0)
-        text += fmt::format("\nWeighted log loss over {} validation slices {:.4f}; of their prevalence alone {:.4f}{}.\n",
-                            figures.validation_slices, loss, guess,
-                            loss < guess ? "" : ": the model is NO BETTER than that");
+        text += fmt::format(
+            "\nWeighted log loss over {} validation slices {:.4f}; of their prevalence alone {:.4f}{}.\n",
+            figures.validation_slices, loss, guess, loss < guess ? "" : ": the model is NO BETTER than that");
     text += "\nThresholds and calibration were fitted on these same validation studies.\n";
     return text;
 }

@@ -141,6 +141,7 @@ Result<std::string> first_weights(const Preset& preset, std::uint64_t seed) {
     return guard(Code::kInternal, [&]() -> Result<std::string> {
         torch::manual_seed(seed);
         SCOPENODE_ASSIGN(const auto network, make_scopeformer(preset));
+        measure_norms(*network, preset.input_size);
         return save_weights(*network);
     });
 }

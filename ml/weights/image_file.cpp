@@ -14,13 +14,14 @@ constexpr std::int64_t kLongestSide = 4096, kMostImages = 1024;
 
 Result<FloatTensor> read_image(std::string_view file, const std::string& where) {
     SCOPENODE_ASSIGN(const auto tensors, parse_safetensors(file, where));
-    const auto found =
-        std::find_if(tensors.begin(), tensors.end(), [](const TensorBytes& each) { return each.name == "image"; });
+    const auto found = std::find_if(tensors.begin(), tensors.end(),
+                                    [](const TensorBytes& each) { return each.name == "image"; });
     if (found == tensors.end())
-        return fail(Code::kInvalidArgument, "{} has no tensor 'image': give one of N x 3 x H x W, float32 in [0,1]",
-                    where);
+        return fail(Code::kInvalidArgument,
+                    "{} has no tensor 'image': give one of N x 3 x H x W, float32 in [0,1]", where);
     if (found->dtype != "F32")
-        return fail(Code::kInvalidArgument, "{}: 'image' is {}: convert it to float32 in [0,1]", where, found->dtype);
+        return fail(Code::kInvalidArgument, "{}: 'image' is {}: convert it to float32 in [0,1]", where,
+                    found->dtype);
     const auto& shape = found->shape;
     if (shape.size() != 4 || shape[1] != 3 || shape[0] < 1 || shape[0] > kMostImages)
         return fail(Code::kInvalidArgument, "{}: 'image' is {}: it must be N x 3 x H x W", where,
@@ -33,14 +34,17 @@ Result<FloatTensor> read_image(std::string_view file, const std::string& where) 
     FloatTensor image{"image", shape, std::vector<float>(found->bytes.size() / sizeof(float))};
     std::memcpy(image.values.data(), found->bytes.data(), found->bytes.size());
     if (!std::all_of(image.values.begin(), image.values.end(), [](float v) { return v >= 0 && v <= 1; }))
-        return fail(Code::kInvalidArgument, "{}: 'image' holds values outside [0,1]: divide pixels by 255", where);
+        return fail(Code::kInvalidArgument, "{}: 'image' holds values outside [0,1]: divide pixels by 255",
+                    where);
     return image;
 }
 
 std::string tensor_file(const FloatTensor& tensor) {
-    const TensorBytes bytes{tensor.name, "F32", tensor.shape,
-                            {reinterpret_cast<const char*>(tensor.values.data()),
-                             tensor.values.size() * sizeof(float)}};
+    const TensorBytes bytes{
+        tensor.name,
+        "F32",
+        tensor.shape,
+        {reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size() * sizeof(float)}};
     return build_safetensors(std::span(&bytes, 1));
 }
 

@@ -6,8 +6,8 @@
 
 namespace scopenode::ml {
 
-/// The tensor `image` of a safetensors file, for run_backbone(): N x 3 x H x W, float32 in [0,1], H and W multiples
-/// of 32. kInvalidArgument says what is wrong.
+/// The tensor `image` of a safetensors file, for run_backbone(): N x 3 x H x W, float32 in [0,1], H and W
+/// multiples of 32. kInvalidArgument says what is wrong.
 Result<FloatTensor> read_image(std::string_view file, const std::string& where);
 /// One tensor as a safetensors file.
 std::string tensor_file(const FloatTensor& tensor);

@@ -49,13 +49,14 @@ Result<std::vector<float>> values_of(const TensorBytes& source) {
         return values;
     }
     if (source.dtype != "F16" && source.dtype != "BF16")
-        return fail(Code::kDamagedModel, "its tensor '{}' is {}: convert it to float32", printable(source.name),
-                    source.dtype);
+        return fail(Code::kDamagedModel, "its tensor '{}' is {}: convert it to float32",
+                    printable(source.name), source.dtype);
     values.reserve(source.bytes.size() / 2);
     for (std::size_t i = 0; i + 1 < source.bytes.size(); i += 2) {
         std::uint16_t bits = 0;
         std::memcpy(&bits, source.bytes.data() + i, sizeof bits);
-        values.push_back(source.dtype == "F16" ? from_half(bits) : std::bit_cast<float>(std::uint32_t(bits) << 16));
+        values.push_back(source.dtype == "F16" ? from_half(bits)
+                                               : std::bit_cast<float>(std::uint32_t(bits) << 16));
     }
     return values;
 }
@@ -63,8 +64,10 @@ Result<std::vector<float>> values_of(const TensorBytes& source) {
 /// HWIO (or HWC1, with O and I exchanged) to OIHW; `shape` is ours.
 std::vector<float> reordered(const std::vector<float>& from, const Shape& shape, Axes axes) {
     if (axes != Axes::kHwioToOihw && axes != Axes::kHwcToChw) return from;
-    const auto out = std::size_t(shape[0]), in = std::size_t(shape[1]), pixels = std::size_t(shape[2] * shape[3]);
-    const std::size_t out_step = axes == Axes::kHwioToOihw ? 1 : in, in_step = axes == Axes::kHwioToOihw ? out : 1;
+    const auto out = std::size_t(shape[0]), in = std::size_t(shape[1]),
+               pixels = std::size_t(shape[2] * shape[3]);
+    const std::size_t out_step = axes == Axes::kHwioToOihw ? 1 : in,
+                      in_step = axes == Axes::kHwioToOihw ? out : 1;
     std::vector<float> to(from.size());
     for (std::size_t o = 0; o < out; ++o)
         for (std::size_t i = 0; i < in; ++i)
@@ -87,7 +90,8 @@ Result<FloatTensor> filled(const TensorShape& target, const TensorBytes& source,
             return fail(Code::kDamagedModel, "its tensor '{}' holds a value that is not a number",
                         printable(source.name));
         if (spread && value < 0)
-            return fail(Code::kDamagedModel, "its tensor '{}' holds a variance below zero", printable(source.name));
+            return fail(Code::kDamagedModel, "its tensor '{}' holds a variance below zero",
+                        printable(source.name));
     }
     return FloatTensor{target.name, target.shape, reordered(values, target.shape, axes)};
 }
@@ -117,7 +121,8 @@ Status fill_all(const Assignment& assignment, std::span<const TensorShape> targe
     for (std::size_t i = 0; i < sources.size(); ++i)
         if (!taken[i]) into.unused.push_back(printable(sources[i].name));
     into.notes = assignment.notes;
-    if (halves > 0) into.notes.push_back(fmt::format("{} tensors were 16 bits wide and became float32", halves));
+    if (halves > 0)
+        into.notes.push_back(fmt::format("{} tensors were 16 bits wide and became float32", halves));
     return {};
 }
 

@@ -23,8 +23,8 @@ struct ImportedWeights {
 };
 
 /// Maps safetensors bytes, as timm or torchvision name them or flatten_h5() gives them, onto `targets` (of
-/// backbone_tensors()). Each target is filled exactly once with its shape and finite values, or it is an error that
-/// names `where`.
+/// backbone_tensors()). Each target is filled exactly once with its shape and finite values, or it is an
+/// error that names `where`.
 Result<ImportedWeights> map_weights(std::string_view bytes, WeightsFormat format, const std::string& where,
                                     const std::string& backbone, std::span<const TensorShape> targets);
 

@@ -86,15 +86,16 @@ class H5File final : public H5Tree {
         return object >= 0 && H5Iget_type(object) == H5I_GROUP;
     }
 
-    Result<std::optional<std::vector<std::string>>> texts(const std::string& group,
-                                                          const std::string& attribute) override {
-        using Nothing = std::optional<std::vector<std::string>>;
+    Result<std::optional<std::vector<std::string> > > texts(const std::string& group,
+                                                            const std::string& attribute) override {
+        using Nothing = std::optional<std::vector<std::string> >;
         const Id object(H5Oopen(file_, group.empty() ? "/" : group.c_str(), H5P_DEFAULT), H5Oclose);
         if (object < 0) return fail(Code::kDamagedModel, "its group '{}' cannot be opened", printable(group));
         if (H5Aexists(object, attribute.c_str()) <= 0) return Nothing();
         const Id opened(H5Aopen(object, attribute.c_str(), H5P_DEFAULT), H5Aclose);
         const auto damaged = [&] {
-            return fail(Code::kDamagedModel, "its list {} of '{}' cannot be read", attribute, printable(group));
+            return fail(Code::kDamagedModel, "its list {} of '{}' cannot be read", attribute,
+                        printable(group));
         };
         if (opened < 0) return damaged();
         const Id type(H5Aget_type(opened), H5Tclose), space(H5Aget_space(opened), H5Sclose);
@@ -150,9 +151,9 @@ class H5File final : public H5Tree {
         for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
             const std::string part = path.substr(0, end);
             H5L_info_t link{};
-            if (part.back() != '/' && (H5Lexists(file_, part.c_str(), H5P_DEFAULT) <= 0 ||
-                                       H5Lget_info(file_, part.c_str(), &link, H5P_DEFAULT) < 0 ||
-                                       link.type != H5L_TYPE_HARD))
+            if (part.back() != '/' &&
+                (H5Lexists(file_, part.c_str(), H5P_DEFAULT) <= 0 ||
+                 H5Lget_info(file_, part.c_str(), &link, H5P_DEFAULT) < 0 || link.type != H5L_TYPE_HARD))
                 return false;
             if (end == path.npos) return true;
         }
@@ -172,7 +173,7 @@ class H5File final : public H5Tree {
         return size <= 4 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE;
     }
 
-    static std::optional<std::vector<std::string>> fixed(hid_t attribute, hid_t type, std::size_t count) {
+    static std::optional<std::vector<std::string> > fixed(hid_t attribute, hid_t type, std::size_t count) {
         const std::size_t length = H5Tget_size(type);
         if (length == 0 || length > kLongestText) return std::nullopt;
         std::string all(length * count, '\0');
@@ -187,7 +188,8 @@ class H5File final : public H5Tree {
         return texts;
     }
 
-    static std::optional<std::vector<std::string>> variable(hid_t attribute, hid_t space, std::size_t count) {
+    static std::optional<std::vector<std::string> > variable(hid_t attribute, hid_t space,
+                                                             std::size_t count) {
         const Id type(H5Tcopy(H5T_C_S1), H5Tclose);
         const Id stored(H5Aget_type(attribute), H5Tclose);
         H5Tset_size(type, H5T_VARIABLE);
@@ -209,7 +211,8 @@ Result<std::string> flatten_h5(const std::filesystem::path& file) {
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
     H5PLset_loading_state(0);  // a file must not choose a library to load
     H5File tree(file);
-    if (!tree.open()) return fail(Code::kDamagedModel, "it is not a whole HDF5 file (truncated?): fetch it again");
+    if (!tree.open())
+        return fail(Code::kDamagedModel, "it is not a whole HDF5 file (truncated?): fetch it again");
     SCOPENODE_ASSIGN(const auto entries, keras_entries(tree));
     std::vector<Reading> readings;
     std::uint64_t left = kMostBytes;

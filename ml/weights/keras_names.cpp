@@ -56,7 +56,8 @@ Result<Layers> layers_of(std::span<const TensorBytes> sources) {
     for (std::size_t i = 0; i < sources.size(); ++i) {
         const std::string& name = sources[i].name;
         const std::size_t slash = name.rfind('/');
-        if (slash == name.npos) return fail(Code::kDamagedModel, "tensor '{}' belongs to no layer", printable(name));
+        if (slash == name.npos)
+            return fail(Code::kDamagedModel, "tensor '{}' belongs to no layer", printable(name));
         const std::string as_written = name.substr(0, slash), layer = one_name(as_written);
         if (written.emplace(layer, as_written).first->second != as_written)
             return fail(Code::kDamagedModel, "two of its layers are the same one: '{}' and '{}'",
@@ -100,8 +101,8 @@ std::int64_t last_axis(std::span<const TensorBytes> sources, const std::vector<W
 
 /// Gives Xception's four layers without a name the names of ours. A file with more of them (somebody's head)
 /// is told apart by the channels.
-Status name_skips(std::span<const TensorShape> targets, std::span<const TensorBytes> sources, const Wanted& wanted,
-                  const char* pattern, const char* suffix, Layers& layers) {
+Status name_skips(std::span<const TensorShape> targets, std::span<const TensorBytes> sources,
+                  const Wanted& wanted, const char* pattern, const char* suffix, Layers& layers) {
     std::vector<std::string> free = numbered(layers, pattern);
     std::vector<std::string> skips;
     for (const char* block : {"block2", "block3", "block4", "block13"})
@@ -112,12 +113,14 @@ Status name_skips(std::span<const TensorShape> targets, std::span<const TensorBy
         if (parts == wanted.end() || layers.count(skips[i])) continue;
         std::string chosen = by_order ? free[i] : "";
         for (const std::string& name : free) {
-            if (by_order || last_axis(sources, layers[name]) != targets[parts->second.front().target].shape[0])
+            if (by_order ||
+                last_axis(sources, layers[name]) != targets[parts->second.front().target].shape[0])
                 continue;
             if (!chosen.empty())
-                return fail(Code::kDamagedModel,
-                            "'{}' and '{}' could both be Xception's {}: give a file without layers of your own",
-                            printable(chosen), printable(name), skips[i]);
+                return fail(
+                    Code::kDamagedModel,
+                    "'{}' and '{}' could both be Xception's {}: give a file without layers of your own",
+                    printable(chosen), printable(name), skips[i]);
             chosen = name;
         }
         if (chosen.empty()) continue;
@@ -133,15 +136,18 @@ Axes axes_of(const std::string& layer, const std::string& part) {
     return Axes::kHwioToOihw;
 }
 
-/// The weights of one layer: by Keras' names, or, where a file has older ones, by their order as Keras itself does.
-Status fill_layer(const std::string& layer, const std::vector<Part>& parts, const std::vector<Weight>& weights,
-                  std::span<const TensorBytes> sources, Assignment& into, std::size_t& by_order) {
+/// The weights of one layer: by Keras' names, or, where a file has older ones, by their order as Keras itself
+/// does.
+Status fill_layer(const std::string& layer, const std::vector<Part>& parts,
+                  const std::vector<Weight>& weights, std::span<const TensorBytes> sources, Assignment& into,
+                  std::size_t& by_order) {
     if (weights.size() != parts.size())
         return fail(Code::kDamagedModel, "its layer '{}' holds {} weights where the network has {}", layer,
                     weights.size(), parts.size());
     std::vector<Fill> named, ordered;
     for (const Leaf& leaf : leaves_of(parts)) {
-        const auto part = std::find_if(parts.begin(), parts.end(), [&](const Part& p) { return p.name == leaf.part; });
+        const auto part =
+            std::find_if(parts.begin(), parts.end(), [&](const Part& p) { return p.name == leaf.part; });
         if (part == parts.end()) continue;
         const auto fill = [&](const Weight& weight) {
             const bool kernel = sources[weight.source].shape.size() == 4;
@@ -167,8 +173,8 @@ tl::unexpected<Error> lacking(const std::string& backbone, const Layers& layers,
     for (const auto& item : layers) names.push_back(item.first);
     std::size_t more = 0;
     for (const auto& item : wanted) more += layers.count(item.first) == 0;
-    return fail(Code::kDamagedModel, "it lacks {} of the {} layers of {}, such as '{}'{}", more, wanted.size(), backbone,
-                first, looks_like(names, backbone));
+    return fail(Code::kDamagedModel, "it lacks {} of the {} layers of {}, such as '{}'{}", more,
+                wanted.size(), backbone, first, looks_like(names, backbone));
 }
 
 }  // namespace
@@ -178,7 +184,8 @@ Result<Assignment> assign_keras(const std::string& backbone, std::span<const Ten
     SCOPENODE_ASSIGN(auto layers, layers_of(sources));
     const Wanted wanted = wanted_of(targets);
     if (backbone == "xception") {
-        SCOPENODE_TRY(name_skips(targets, sources, wanted, "(?:conv2d|convolution2d)(?:_([0-9]{1,9}))?", "", layers));
+        SCOPENODE_TRY(
+            name_skips(targets, sources, wanted, "(?:conv2d|convolution2d)(?:_([0-9]{1,9}))?", "", layers));
         SCOPENODE_TRY(
             name_skips(targets, sources, wanted, "batch_?normalization(?:_([0-9]{1,9}))?", "_bn", layers));
     }
@@ -190,13 +197,14 @@ Result<Assignment> assign_keras(const std::string& backbone, std::span<const Ten
     for (const auto& [layer, parts] : wanted)
         SCOPENODE_TRY(fill_layer(layer, parts, layers.at(layer), sources, assignment, by_order));
     if (by_order > 0)
-        assignment.notes.push_back(
-            fmt::format("{} layers have older weight names and were read in their order, as Keras does", by_order));
+        assignment.notes.push_back(fmt::format(
+            "{} layers have older weight names and were read in their order, as Keras does", by_order));
     for (const auto& [layer, weights] : layers) {
         if (backbone != "efficientnet_b5" || !layer.starts_with("normalization")) continue;
         for (const Weight& weight : weights) assignment.ignored.push_back(weight.source);
         assignment.notes.push_back(fmt::format(
-            "{} is not used: EfficientNet-B5 here has the fixed ImageNet mean and standard deviation", layer));
+            "{} is not used: EfficientNet-B5 here has the fixed ImageNet mean and standard deviation",
+            layer));
     }
     return assignment;
 }

@@ -15,7 +15,8 @@ using Names = std::vector<std::string>;
 
 Status append(Names& all, Names more, const std::string& attribute) {
     for (std::string& name : more) {
-        const bool plain = std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+        const bool plain =
+            std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
         if (name.empty() || name.size() > kLongestName || !plain)
             return fail(Code::kDamagedModel, "its list {} holds an impossible name", attribute);
         all.push_back(std::move(name));
@@ -68,9 +69,10 @@ Result<std::string> top_group(H5Tree& tree) {
     }
     for (const char* group : {"/layers", "/_layer_checkpoint_dependencies"})
         if (tree.has_group(group))
-            return fail(Code::kUnsupported,
-                        "it is Keras 3's .weights.h5, another layout: load it in Keras and keep the whole model with "
-                        "model.save('model.h5')");
+            return fail(
+                Code::kUnsupported,
+                "it is Keras 3's .weights.h5, another layout: load it in Keras and keep the whole model with "
+                "model.save('model.h5')");
     return fail(Code::kDamagedModel, "it is HDF5 but not Keras' weights: there is no list of layer names");
 }
 

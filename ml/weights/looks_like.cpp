@@ -23,8 +23,9 @@ const char* keras_network(const Known& known) {
     if (known.has("post_bn") && known.has("conv5_block1_preact_bn"))
         return known.has("conv4_block36_1_conv") ? "resnet152v2" : "a ResNet V2 of another depth";
     if (known.has("conv5_block1_0_bn"))
-        return known.has("conv4_block48_1_conv") && known.has("conv5_block32_1_conv") ? "densenet201"
-                                                                                       : "a DenseNet of another depth";
+        return known.has("conv4_block48_1_conv") && known.has("conv5_block32_1_conv")
+                   ? "densenet201"
+                   : "a DenseNet of another depth";
     if (known.has("conv5_block1_1_conv")) return "a ResNet of the first version";
     if (known.has("block5_conv1")) return "a VGG";
     if (known.has("mixed10")) return "an Inception";
@@ -46,7 +47,8 @@ const char* torch_network(const Known& known) {
     if (known.has("features.0.0.weight") && known.has("features.1.0.block.0.0.weight"))
         return "torchvision's EfficientNet, which pads otherwise: give timm's tf_efficientnet_b5";
     if (known.has("layer4.0.conv1.weight")) return "a ResNet of the first version";
-    if (known.has("stages.3.blocks.0.conv1.weight")) return "timm's ResNet V2 or BiT, another graph than Keras'";
+    if (known.has("stages.3.blocks.0.conv1.weight"))
+        return "timm's ResNet V2 or BiT, another graph than Keras'";
     return nullptr;
 }
 

@@ -37,7 +37,8 @@ Result<Assignment> assign_keras(const std::string& backbone, std::span<const Ten
 Result<Assignment> assign_torch(const std::string& backbone, std::span<const TensorShape> targets,
                                 std::span<const TensorBytes> sources);
 
-/// "; it looks like densenet201", or "" when nothing is recognised. `layers`: names as the two above see them.
+/// "; it looks like densenet201", or "" when nothing is recognised. `layers`: names as the two above see
+/// them.
 std::string looks_like(std::span<const std::string> names, const std::string& wanted);
 
 }  // namespace scopenode::ml

@@ -17,12 +17,15 @@ struct UntrainedOptions {
     std::uint64_t seed = 1;
 };
 
-/// The places (0-based) in the preset's list that weights of `backbone` go to. Refuses a backbone that the preset
-/// lacks or has narrowed, and a copy that it does not have.
+/// A model folder's bytes with random weights only.
+Result<ModelFiles> random_model(const Preset& preset, std::uint64_t seed);
+
+/// The places (0-based) in the preset's list that weights of `backbone` go to. Refuses a backbone that the
+/// preset lacks or has narrowed, and a copy that it does not have.
 Result<std::vector<std::size_t>> places_of(const Preset& preset, const std::string& backbone, int copy);
 
-/// A model folder that is not trained: random encoder and head, the imported backbone. `before` is such a model of the
-/// same preset, whose other backbones stay; a trained model or one of another preset is refused.
+/// A model folder that is not trained: random encoder and head, the imported backbone. `before` is such a
+/// model of the same preset, whose other backbones stay; a trained model or one of another preset is refused.
 Result<ModelFiles> untrained_model(const UntrainedOptions& options, const ImportedWeights& imported,
                                    const std::optional<ModelFiles>& before);
 

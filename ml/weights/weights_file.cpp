@@ -40,7 +40,8 @@ bool is_safetensors(std::string_view bytes) {
 tl::unexpected<Error> refuse_pickle(const std::string& name) {
     const std::string to = fs::path(name).stem().string() + ".safetensors";
     return fail(Code::kUnsupported,
-                "{0} is a pickle of PyTorch, which can run any program when it is read and is not opened here: convert "
+                "{0} is a pickle of PyTorch, which can run any program when it is read and is not opened "
+                "here: convert "
                 "it where you trust it, python3 -c \"import torch, safetensors.torch as s; "
                 "s.save_file(torch.load('{0}', map_location='cpu', weights_only=True), '{1}')\"",
                 name, to);
@@ -55,11 +56,12 @@ tl::unexpected<Error> refuse_tensorflow(const std::string& name) {
 
 tl::unexpected<Error> refuse_zip(std::string_view bytes, const std::string& name) {
     if (has(bytes, "model.weights.h5") || has(bytes, "metadata.json"))
-        return fail(Code::kUnsupported,
-                    "{} is a .keras archive: load it in Keras and keep it as HDF5 with model.save('model.h5')", name);
+        return fail(
+            Code::kUnsupported,
+            "{} is a .keras archive: load it in Keras and keep it as HDF5 with model.save('model.h5')", name);
     if (has(bytes, "data.pkl")) return refuse_pickle(name);
-    return fail(Code::kUnsupported, "{} is a zip archive: unpack it and give the .h5 or .safetensors file inside",
-                name);
+    return fail(Code::kUnsupported,
+                "{} is a zip archive: unpack it and give the .h5 or .safetensors file inside", name);
 }
 
 Result<WeightsFormat> by_content(std::string_view head, std::string_view tail, const std::string& name) {
@@ -69,13 +71,15 @@ Result<WeightsFormat> by_content(std::string_view head, std::string_view tail, c
     if (is_pickle(head) || part(head, 257, 5) == "ustar") return refuse_pickle(name);
     if (is_safetensors(head)) return WeightsFormat::kSafetensors;
     if (head.substr(0, 23) == "version https://git-lfs")
-        return fail(Code::kDamagedModel, "{} is a pointer of Git LFS, not the file: run `git lfs pull`", name);
+        return fail(Code::kDamagedModel, "{} is a pointer of Git LFS, not the file: run `git lfs pull`",
+                    name);
     if (has(head.substr(0, 256), "<html") || has(head.substr(0, 256), "<!DOCTYPE"))
         return fail(Code::kDamagedModel, "{} is a web page, not weights: fetch the file itself", name);
     const std::string extension = fs::path(name).extension().string();
-    if (extension == ".index" || extension == ".pb" || has(extension, ".data-")) return refuse_tensorflow(name);
-    return fail(Code::kUnsupported,
-                "{} is neither HDF5 (Keras' .h5) nor safetensors{}: give one of the two", name,
+    if (extension == ".index" || extension == ".pb" || has(extension, ".data-"))
+        return refuse_tensorflow(name);
+    return fail(Code::kUnsupported, "{} is neither HDF5 (Keras' .h5) nor safetensors{}: give one of the two",
+                name,
                 extension == ".h5" || extension == ".hdf5" || extension == ".safetensors"
                     ? " though it is named so (damaged?)"
                     : "");

@@ -1,5 +1,5 @@
-// A made-up HDF5 tree: lines "group|attribute|text|text...". Our own reading of Keras' lists and the mapping of what
-// they name run on it in this process.
+// A made-up HDF5 tree: lines "group|attribute|text|text...". Our own reading of Keras' lists and the mapping
+// of what they name run on it in this process.
 #include <cstdlib>
 #include <map>
 #include <sstream>
@@ -60,7 +60,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             count *= std::size_t(shape.back());
         }
         if (count * sizeof(float) > zeros.size()) return 0;
-        tensors.push_back({entry.name, "F32", shape, std::string_view(zeros).substr(0, count * sizeof(float))});
+        tensors.push_back(
+            {entry.name, "F32", shape, std::string_view(zeros).substr(0, count * sizeof(float))});
     }
     const auto& network = kNetworks[data[0] % 4];
     const auto mapped = ml::map_weights(ml::build_safetensors(tensors), ml::WeightsFormat::kH5, "input",

@@ -72,7 +72,8 @@ void json(Seeds& seeds) {
         manifest.preset = ml::find_preset(name).value();
         manifest.name = name;
         manifest.weights_sha256 = std::string(64, 'a');
-        manifest.sources = {{"xception", 1, "a.h5", "Keras HDF5", std::string(64, 'b'), "MIT", {"predictions/kernel"}}};
+        manifest.sources = {
+            {"xception", 1, "a.h5", "Keras HDF5", std::string(64, 'b'), "MIT", {"predictions/kernel"}}};
         seeds.add("model_json_fuzz", ml::preset_json(manifest.preset));
         seeds.add("model_json_fuzz", ml::manifest_json(manifest));
     }

@@ -1,4 +1,5 @@
-// The first byte chooses the backbone and the naming, the rest is a safetensors file: it is parsed and mapped.
+// The first byte chooses the backbone and the naming, the rest is a safetensors file: it is parsed and
+// mapped.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -30,7 +31,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         std::size_t count = 1;
         for (const auto length : tensor.shape) count *= std::size_t(length);
         if (tensor.values.size() != count) std::abort();
-        if (!std::all_of(tensor.values.begin(), tensor.values.end(), [](float v) { return std::isfinite(v); }))
+        if (!std::all_of(tensor.values.begin(), tensor.values.end(),
+                         [](float v) { return std::isfinite(v); }))
             std::abort();
     }
     return 0;

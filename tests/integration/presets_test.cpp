@@ -24,6 +24,8 @@ std::vector<std::string> bench_train(const std::string& preset, int pixels, cons
             preset,
             "--input-size",
             std::to_string(kLong ? 256 : pixels),
+            "--threads",
+            kLong ? "0" : "1",
             "--steps",
             "20",
             "--slices",

@@ -75,14 +75,16 @@ struct DenseNetFiles {
         put(path("preset.json"), kPreset);
     }
     fs::path path(const std::string& name) const { return folder.path() / name; }
-    std::vector<std::string> verify(const std::string& weights, const std::string& image = "image.safetensors") const {
-        return {"verify",  "--backbone",        "densenet201", path(weights), "--input",
-                path(image), "--output", path("features.safetensors")};
+    std::vector<std::string> verify(const std::string& weights,
+                                    const std::string& image = "image.safetensors") const {
+        return {"verify",  "--backbone", "densenet201", path(weights),
+                "--input", path(image),  "--output",    path("features.safetensors")};
     }
     std::vector<std::string> import(const std::string& backbone, const std::string& weights,
                                     const std::string& preset = "preset.json") const {
-        return {"import", "--preset", preset == "preset.json" ? path(preset).string() : preset,
-                "--backbone", backbone, path(weights), "--out", path("model")};
+        return {"import",     "--preset",   preset == "preset.json" ? path(preset).string() : preset,
+                "--backbone", backbone,     path(weights),
+                "--out",      path("model")};
     }
 
     TemporaryFolder folder;
@@ -107,7 +109,8 @@ TEST_CASE("An imported DenseNet201 gives torchvision's features from either form
     }
     CHECK(mean == doctest::Approx(0.85292065).epsilon(1e-5));
     CHECK(square == doctest::Approx(2.41983587).epsilon(1e-5));
-    const double expected[] = {1.53616488, 0.815332294, 0, 0.702978313, 0.127919972, 2.34427261, 0.985292912, 0};
+    const double expected[] = {1.53616488,  0.815332294, 0,           0.702978313,
+                               0.127919972, 2.34427261,  0.985292912, 0};
     for (std::size_t i = 0; i < 8; ++i) CHECK(std::abs(features[i * 960] - expected[i]) < 1e-5 * 9.89194584);
 
     write_h5(files.path("keras.h5"), keras_layers("densenet201", 1, formula_value));
@@ -174,7 +177,8 @@ TEST_CASE("Weights are imported one network after the other into a model that sa
     for (const auto& each : weights) found += each.name.ends_with("conv1_bn.running_var") ? 1 : 0;
     CHECK(found >= 3);
 
-    CHECK(has(refusal(files.import("densenet201", "torch.safetensors", "scopeformer_s")), "is a model of preset two"));
+    CHECK(has(refusal(files.import("densenet201", "torch.safetensors", "scopeformer_s")),
+              "is a model of preset two"));
     CHECK(has(refusal(files.import("resnet152v2", "torch.safetensors"), 2), "has no backbone resnet152v2"));
     CHECK(has(refusal(files.import("xception", "xception.h5"), 2), "has a narrowed xception"));
     words.back() = "4";
@@ -216,7 +220,8 @@ TEST_CASE("Wrong files and images are refused in one line and nothing is written
     CHECK(has(image("image", {1, 3, 33, 32}, 0), "multiples of 32"));
     CHECK(has(image("image", {1, 3, 32, 32}, 255), "divide pixels by 255"));
     CHECK(has(image("image", {1, 3, 32, 32}, std::nanf("")), "outside [0,1]"));
-    CHECK(has(refusal({"verify", "--backbone", "vgg", "a", "--input", "b", "--output", "c"}, 2), "no backbone 'vgg'"));
+    CHECK(has(refusal({"verify", "--backbone", "vgg", "a", "--input", "b", "--output", "c"}, 2),
+              "no backbone 'vgg'"));
 }
 
 TEST_CASE("A reading process that crashes or hangs is one error") {

@@ -19,7 +19,8 @@ hid_t good(hid_t id) {
 class Writer {
   public:
     Writer(const std::filesystem::path& file, const H5Options& options)
-        : options_(options), file_(good(H5Fcreate(file.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT))),
+        : options_(options),
+          file_(good(H5Fcreate(file.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT))),
           parents_(good(H5Pcreate(H5P_LINK_CREATE))) {
         H5Pset_create_intermediate_group(parents_, 1);
     }
@@ -37,7 +38,8 @@ class Writer {
     }
     void list(const std::string& group, const char* name, const std::vector<std::string>& texts) {
         if (options_.chunk == 0) return write_texts(group, name, texts);
-        for (std::size_t at = 0, number = 0; number == 0 || at < texts.size(); at += options_.chunk, ++number) {
+        for (std::size_t at = 0, number = 0; number == 0 || at < texts.size();
+             at += options_.chunk, ++number) {
             const auto begin = texts.begin() + std::ptrdiff_t(at);
             const auto end = texts.begin() + std::ptrdiff_t(std::min(texts.size(), at + options_.chunk));
             write_texts(group, fmt::format("{}{}", name, number), {begin, end});
@@ -45,8 +47,9 @@ class Writer {
     }
     void data(const std::string& path, const H5Weight& weight) {
         std::vector<hsize_t> lengths(weight.shape.begin(), weight.shape.end());
-        const hid_t space = good(lengths.empty() ? H5Screate(H5S_SCALAR)
-                                                 : H5Screate_simple(int(lengths.size()), lengths.data(), nullptr));
+        const hid_t space =
+            good(lengths.empty() ? H5Screate(H5S_SCALAR)
+                                 : H5Screate_simple(int(lengths.size()), lengths.data(), nullptr));
         const hid_t data =
             good(H5Dcreate2(file_, path.c_str(), H5T_IEEE_F32LE, space, parents_, H5P_DEFAULT, H5P_DEFAULT));
         good(H5Dwrite(data, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, weight.values.data()));
@@ -55,7 +58,8 @@ class Writer {
     }
 
   private:
-    void write_texts(const std::string& group, const std::string& name, const std::vector<std::string>& texts) {
+    void write_texts(const std::string& group, const std::string& name,
+                     const std::vector<std::string>& texts) {
         std::size_t longest = 1;
         for (const std::string& text : texts) longest = std::max(longest, text.size());
         const hsize_t count = texts.size();
@@ -65,7 +69,8 @@ class Writer {
         H5Tset_size(type, options_.variable_texts ? H5T_VARIABLE : longest);
         if (!options_.variable_texts) H5Tset_strpad(type, H5T_STR_NULLPAD);
         const hid_t object = good(H5Oopen(file_, group.empty() ? "/" : group.c_str(), H5P_DEFAULT));
-        const hid_t attribute = good(H5Acreate2(object, name.c_str(), stored, space, H5P_DEFAULT, H5P_DEFAULT));
+        const hid_t attribute =
+            good(H5Acreate2(object, name.c_str(), stored, space, H5P_DEFAULT, H5P_DEFAULT));
         std::string flat(longest * texts.size(), '\0');
         std::vector<const char*> pointers;
         for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -86,7 +91,8 @@ class Writer {
 
 }  // namespace
 
-void write_h5(const std::filesystem::path& file, const std::vector<H5Layer>& layers, const H5Options& options) {
+void write_h5(const std::filesystem::path& file, const std::vector<H5Layer>& layers,
+              const H5Options& options) {
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
     Writer writer(file, options);
     if (!options.top.empty()) writer.group(options.top);

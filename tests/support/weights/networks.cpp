@@ -12,8 +12,8 @@ class Builder {
   public:
     explicit Builder(int narrow) : narrow_(narrow) {}
 
-    void conv(const std::string& keras, const std::string& torch, int in, int out, int kernel, bool bias = false,
-              const std::string& ours = "") {
+    void conv(const std::string& keras, const std::string& torch, int in, int out, int kernel,
+              bool bias = false, const std::string& ours = "") {
         layer_ = ours.empty() ? flat(keras) : ours;
         keras_ = keras;
         torch_ = torch;
@@ -32,7 +32,8 @@ class Builder {
         tensors.back().torch = torch + ".conv1.weight";
         add("pointwise.weight", "pointwise_kernel", {few(out), few(in), 1, 1});
     }
-    void norm(const std::string& keras, const std::string& torch, int channels, const std::string& ours = "") {
+    void norm(const std::string& keras, const std::string& torch, int channels,
+              const std::string& ours = "") {
         layer_ = ours.empty() ? flat(keras) : ours;
         keras_ = keras;
         torch_ = torch;
@@ -49,7 +50,9 @@ class Builder {
         std::replace(name.begin(), name.end(), '/', '_');
         return name;
     }
-    std::int64_t few(int channels) const { return channels <= 3 ? channels : (channels + narrow_ - 1) / narrow_; }
+    std::int64_t few(int channels) const {
+        return channels <= 3 ? channels : (channels + narrow_ - 1) / narrow_;
+    }
     void add(const std::string& part, const std::string& keras, std::vector<std::int64_t> shape,
              bool depthwise = false) {
         tensors.push_back({layer_ + "." + part, std::move(shape), keras_, keras, depthwise,
@@ -66,20 +69,26 @@ void xception(Builder& b) {
     b.conv("block1_conv2", "conv2", 32, 64, 3);
     b.norm("block1_conv2_bn", "bn2", 64);
     int in = 64, skip = 0;
-    const auto unnamed = [&](const char* name) { return skip == 0 ? name : fmt::format("{}_{}", name, skip); };
+    const auto unnamed = [&](const char* name) {
+        return skip == 0 ? name : fmt::format("{}_{}", name, skip);
+    };
     for (int block = 2; block <= 13; ++block) {
         const bool shrinks = block <= 4 || block == 13;
         const int out = block == 2 ? 128 : block == 3 ? 256 : block == 13 ? 1024 : 728;
         const int steps = shrinks ? 2 : 3;
         for (int step = 1; step <= steps; ++step) {
-            const int from = step == 1 ? in : block == 13 ? 728 : out, to = block == 13 && step == 1 ? 728 : out;
+            const int from = step == 1     ? in
+                             : block == 13 ? 728
+                                           : out,
+                      to = block == 13 && step == 1 ? 728 : out;
             const std::string keras = fmt::format("block{}_sepconv{}", block, step);
             const int at = (step - 1) * 3 + (block == 2 ? 0 : 1);
             b.separable(keras, fmt::format("block{}.rep.{}", block - 1, at), from, to);
             b.norm(keras + "_bn", fmt::format("block{}.rep.{}", block - 1, at + 1), to);
         }
         if (shrinks) {
-            const std::string ours = fmt::format("block{}_skip", block), torch = fmt::format("block{}.skip", block - 1);
+            const std::string ours = fmt::format("block{}_skip", block),
+                              torch = fmt::format("block{}.skip", block - 1);
             b.conv(unnamed("conv2d"), torch, in, out, 1, false, ours);
             b.norm(unnamed("batch_normalization"), torch + "bn", out, ours + "_bn");
             ++skip;
@@ -161,7 +170,8 @@ void densenet(Builder& b) {
             in += 32;
         }
         if (s == 3) break;
-        const std::string keras = fmt::format("pool{}_", s + 2), torch = fmt::format("features.transition{}.", s + 1);
+        const std::string keras = fmt::format("pool{}_", s + 2),
+                          torch = fmt::format("features.transition{}.", s + 1);
         b.norm(keras + "bn", torch + "norm", in);
         b.conv(keras + "conv", torch + "conv", in, in / 2, 1);
         in /= 2;
@@ -196,10 +206,12 @@ float distinct_value(const NetworkTensor&, std::size_t index, std::size_t positi
 
 float formula_value(const NetworkTensor& tensor, std::size_t, std::size_t position) {
     std::uint32_t seed = 2166136261U;
-    for (const char c : tensor.torch) seed = (seed ^ std::uint32_t(static_cast<unsigned char>(c))) * 16777619U;
+    for (const char c : tensor.torch)
+        seed = (seed ^ std::uint32_t(static_cast<unsigned char>(c))) * 16777619U;
     const double u = uniform(seed + std::uint32_t(position));
     if (tensor.shape.size() == 4)
-        return float((2 * u - 1) * std::sqrt(6 / double(tensor.shape[1] * tensor.shape[2] * tensor.shape[3])));
+        return float((2 * u - 1) *
+                     std::sqrt(6 / double(tensor.shape[1] * tensor.shape[2] * tensor.shape[3])));
     if (tensor.ours.ends_with(".running_var")) return float(0.8 + 0.4 * u);
     if (tensor.ours.ends_with(".weight")) return float(0.9 + 0.2 * u);
     return float(0.1 * (2 * u - 1));

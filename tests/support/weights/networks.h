@@ -6,8 +6,8 @@
 
 namespace scopenode::test {
 
-/// One tensor of a published network under its three names. Written down from Keras', timm's and torchvision's
-/// sources, not taken from the importer.
+/// One tensor of a published network under its three names. Written down from Keras', timm's and
+/// torchvision's sources, not taken from the importer.
 struct NetworkTensor {
     std::string ours;                       ///< "block2_skip.weight"
     std::vector<std::int64_t> shape;        ///< OIHW

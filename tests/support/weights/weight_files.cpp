@@ -25,7 +25,8 @@ H5Weight keras_weight(const NetworkTensor& tensor, std::size_t index, const Valu
     std::size_t count = 1;
     for (const std::int64_t length : s) count *= std::size_t(length);
     weight.values.resize(count);
-    for (std::size_t p = 0; p < count; ++p) weight.values[keras_position(tensor, p)] = value(tensor, index, p);
+    for (std::size_t p = 0; p < count; ++p)
+        weight.values[keras_position(tensor, p)] = value(tensor, index, p);
     return weight;
 }
 
@@ -55,8 +56,11 @@ std::vector<H5Layer> keras_layers(const std::string& backbone, int narrow, const
 std::string safetensors_of(const std::vector<ml::FloatTensor>& tensors) {
     std::vector<ml::TensorBytes> list;
     for (const auto& tensor : tensors)
-        list.push_back({tensor.name, "F32", tensor.shape,
-                        {reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size() * sizeof(float)}});
+        list.push_back(
+            {tensor.name,
+             "F32",
+             tensor.shape,
+             {reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size() * sizeof(float)}});
     return ml::build_safetensors(list);
 }
 
@@ -74,8 +78,11 @@ std::string torch_file(const std::string& backbone, int narrow, const ValueOf& v
     }
     std::vector<ml::TensorBytes> bytes;
     for (const auto& tensor : list)
-        bytes.push_back({tensor.name, "F32", tensor.shape,
-                         {reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size() * sizeof(float)}});
+        bytes.push_back(
+            {tensor.name,
+             "F32",
+             tensor.shape,
+             {reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size() * sizeof(float)}});
     const std::string steps(8, '\0');
     for (std::string name : norms) {
         name.replace(name.size() - 11, 11, "num_batches_tracked");
@@ -96,7 +103,8 @@ std::string flat_file(const std::vector<H5Layer>& layers) {
 
 std::vector<ml::TensorShape> network_targets(const std::string& backbone, int narrow) {
     std::vector<ml::TensorShape> targets;
-    for (const auto& tensor : network_tensors(backbone, narrow)) targets.push_back({tensor.ours, tensor.shape});
+    for (const auto& tensor : network_tensors(backbone, narrow))
+        targets.push_back({tensor.ours, tensor.shape});
     return targets;
 }
 

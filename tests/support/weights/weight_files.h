@@ -26,7 +26,8 @@ struct H5Options {
     bool with_lists = true;
 };
 /// Throws when HDF5 fails.
-void write_h5(const std::filesystem::path& file, const std::vector<H5Layer>& layers, const H5Options& options = {});
+void write_h5(const std::filesystem::path& file, const std::vector<H5Layer>& layers,
+              const H5Options& options = {});
 
 /// A network as Keras keeps it, with layers that have no weights between.
 std::vector<H5Layer> keras_layers(const std::string& backbone, int narrow, const ValueOf& value);

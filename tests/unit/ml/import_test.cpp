@@ -26,7 +26,8 @@ bool has(const std::string& text, const std::string& part) {
     return text.find(part) != text.npos;
 }
 
-Result<ImportedWeights> map_narrow(const std::string& bytes, WeightsFormat format, const std::string& backbone) {
+Result<ImportedWeights> map_narrow(const std::string& bytes, WeightsFormat format,
+                                   const std::string& backbone) {
     return map_weights(bytes, format, "file", backbone, network_targets(backbone, kNarrow));
 }
 Result<ImportedWeights> keras(const std::vector<H5Layer>& layers, const std::string& backbone) {
@@ -121,14 +122,16 @@ TEST_CASE("timm's and torchvision's tensors arrive where they belong") {
         CHECK(mapped->unused.empty());
         CHECK_FALSE(mapped->ignored.empty());
     }
-    CHECK(has(fault(torch(torch_file("densenet201", kNarrow, distinct_value), "resnet152v2")), "give Keras'"));
+    CHECK(
+        has(fault(torch(torch_file("densenet201", kNarrow, distinct_value), "resnet152v2")), "give Keras'"));
 }
 
 TEST_CASE("DenseNet's names of today and of yesterday are one") {
     Edited file(torch_file("densenet201", kNarrow, distinct_value));
     for (TensorBytes& tensor : file.tensors)
         for (const char* part : {"norm1.", "norm2.", "conv1.", "conv2."})
-            if (const auto at = tensor.name.find(part); has(tensor.name, "denselayer") && at != std::string::npos)
+            if (const auto at = tensor.name.find(part);
+                has(tensor.name, "denselayer") && at != std::string::npos)
                 tensor.name.insert(at + 4, ".");
     CHECK(has(file.tensors[8].name, ".norm.1."));
     check_values(torch(file.built(), "densenet201"), "densenet201");
@@ -156,7 +159,8 @@ TEST_CASE("Xception's unnamed layers are taken in the order of their numbers") {
     auto layers = narrow_layers("xception");
     for (const char* head : {"conv2d", "batch_normalization"})
         for (int i = 3; i >= 0; --i)
-            layer(layers, i == 0 ? head : fmt::format("{}_{}", head, i)).name = fmt::format("{}_{}", head, i + 8);
+            layer(layers, i == 0 ? head : fmt::format("{}_{}", head, i)).name =
+                fmt::format("{}_{}", head, i + 8);
     check_values(keras(layers, "xception"), "xception");
     // Somebody's own layers in the file are told apart by their channels, or not at all.
     auto with_head = layers;
@@ -171,7 +175,8 @@ TEST_CASE("Xception's unnamed layers are taken in the order of their numbers") {
 
 TEST_CASE("What a file holds beside the network is named and not used") {
     auto layers = narrow_layers("resnet152v2");
-    layers.push_back({"predictions", {{"predictions/kernel:0", {2, 1}, {1, 2}}, {"predictions/bias:0", {1}, {1}}}});
+    layers.push_back(
+        {"predictions", {{"predictions/kernel:0", {2, 1}, {1, 2}}, {"predictions/bias:0", {1}, {1}}}});
     const auto mapped = keras(layers, "resnet152v2");
     check_values(mapped, "resnet152v2");
     CHECK(mapped->unused == std::vector<std::string>{"predictions/kernel", "predictions/bias"});
@@ -305,7 +310,8 @@ TEST_CASE("Files that are not weights are refused with what to do") {
     REQUIRE(write_file(real_files(), folder.path() / "saved_model.pb", "x"));
     CHECK(has(weights_format(folder.path()).error().message, "SavedModel"));
     CHECK(has(weights_format(folder.path() / "none").error().message, "cannot read"));
-    REQUIRE(write_file(real_files(), folder.path() / "long.pth", zip + std::string(200'000, ' ') + "a/data.pkl"));
+    REQUIRE(
+        write_file(real_files(), folder.path() / "long.pth", zip + std::string(200'000, ' ') + "a/data.pkl"));
     CHECK(has(weights_format(folder.path() / "long.pth").error().message, "pickle"));
 }
 
@@ -316,7 +322,8 @@ TEST_CASE("A manifest keeps where weights came from and is unchanged without") {
     REQUIRE(manifest);
     CHECK(manifest->sources.empty());
     CHECK_FALSE(has(manifest_json(*manifest), "sources"));
-    manifest->sources = {{"xception", 2, "a.h5", "Keras HDF5", std::string(64, 'a'), "MIT", {"predictions/kernel"}}};
+    manifest->sources = {
+        {"xception", 2, "a.h5", "Keras HDF5", std::string(64, 'a'), "MIT", {"predictions/kernel"}}};
     const std::string written = manifest_json(*manifest);
     const auto again = parse_manifest(written);
     REQUIRE(again);

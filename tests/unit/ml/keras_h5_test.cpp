@@ -158,8 +158,9 @@ with h5py.File(sys.argv[1], 'w') as f:
     REQUIRE(std::system((script + file).c_str()) == 0);
     const auto flat = flatten_h5(file);
     REQUIRE(flat);
-    check_same(*flat, {{"conv1/conv",
-                        {{"conv1/conv/kernel:0", {2, 2}, {0, 1, 2, 3}}, {"conv1/conv/bias:0", {1}, {1.5F}}}}});
+    check_same(*flat,
+               {{"conv1/conv",
+                 {{"conv1/conv/kernel:0", {2, 2}, {0, 1, 2, 3}}, {"conv1/conv/bias:0", {1}, {1.5F}}}}});
 }
 
 #endif

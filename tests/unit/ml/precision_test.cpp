@@ -6,6 +6,7 @@
 #include "base/core/ids.h"
 #include "ml/bench.h"
 #include "ml/torch/runtime.h"
+#include "ml/weights/untrained.h"
 
 #include <doctest/doctest.h>
 
@@ -54,7 +55,7 @@ double largest_difference(const std::vector<Scores>& a, const std::vector<Scores
 ModelFiles uneven_model(const char* preset_name, int input_size) {
     torch::manual_seed(31);
     const Preset preset = resized(find_preset(preset_name).value(), input_size);
-    ModelFiles files = untrained_model(preset, 31).value();
+    ModelFiles files = random_model(preset, 31).value();
     const auto manifest = parse_manifest(files.manifest_json);
     const auto network = load_network(files, *manifest).value();
     const torch::NoGradGuard no_grad;

@@ -1,4 +1,4 @@
-#include "ml/png.h"
+#include "ml/figures/png.h"
 
 #include <png.h>
 

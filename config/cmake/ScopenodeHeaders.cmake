@@ -1,0 +1,27 @@
+# Libraries that ml/ needs beside LibTorch. A host without them (SCOPENODE_ML_ONLY) brings a folder of headers:
+# SCOPENODE_HEADERS holds fmt/, nlohmann/, tl/ and doctest/.
+set(SCOPENODE_HEADERS "" CACHE PATH "Folder with fmt/, nlohmann/, tl/ and doctest/; empty: installed packages")
+
+if(SCOPENODE_HEADERS)
+    foreach(name fmt::fmt nlohmann_json::nlohmann_json tl::expected doctest::doctest)
+        add_library(${name} INTERFACE IMPORTED GLOBAL)
+        target_include_directories(${name} SYSTEM INTERFACE ${SCOPENODE_HEADERS})
+    endforeach()
+    target_compile_definitions(fmt::fmt INTERFACE FMT_HEADER_ONLY)
+else()
+    find_package(fmt REQUIRED)
+    find_package(nlohmann_json REQUIRED)
+    find_package(tl-expected REQUIRED)
+endif()
+
+add_library(scopenode_sha256 INTERFACE)
+if(SCOPENODE_ML_ONLY)
+    find_package(OpenSSL QUIET)
+else()
+    find_package(OpenSSL REQUIRED)
+endif()
+if(OpenSSL_FOUND)
+    target_link_libraries(scopenode_sha256 INTERFACE OpenSSL::Crypto)
+else()
+    target_compile_definitions(scopenode_sha256 INTERFACE SCOPENODE_PORTABLE_SHA256)
+endif()
