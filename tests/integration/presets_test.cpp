@@ -76,7 +76,7 @@ TEST_CASE("systems of patch tokens learn and their frozen parts stay") {
     }
 }
 
-// 5, 13 and 14 GB of memory: what a small machine does not have.
+// 5, 15 and 17 GB of memory: what a small machine does not have.
 TEST_CASE("the three largest systems learn and their frozen parts stay" * doctest::skip(!kLong)) {
     learns("scopeformer_l16", 64, "1e-4");
     learns("scopeformer_2021", 64, "1e-4", true);
