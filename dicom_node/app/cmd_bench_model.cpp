@@ -16,7 +16,7 @@ struct Options {
 };
 
 Result<ml::Preset> preset_of(const Options& o) {
-    SCOPENODE_ASSIGN(auto preset, ml::find_preset(o.preset));
+    SCOPENODE_ASSIGN(auto preset, chosen_preset(o.preset));
     if (o.input_size > 0) preset = ml::resized(preset, o.input_size);
     SCOPENODE_TRY(ml::check_preset(preset));
     return preset;

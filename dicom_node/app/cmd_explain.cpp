@@ -32,7 +32,7 @@ Status prepare_folder(const fs::path& folder) {
 }
 
 Result<ml::ModelFiles> random_model(const std::string& name, std::uint64_t seed) {
-    const auto preset = ml::find_preset(name);
+    const auto preset = chosen_preset(name);
     if (!preset) return fail(Code::kInvalidArgument, "{}", preset.error().message);
     return ml::random_model(*preset, seed);
 }

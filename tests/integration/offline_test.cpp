@@ -159,3 +159,22 @@ TEST_CASE("the presets amount to what the paper says") {
     CHECK(nano["parameters"]["trainable"].get<long>() <= 2000000);
     CHECK(nano["gmac_per_slice"].get<double>() <= 0.3);
 }
+
+TEST_CASE("infer in bfloat16 stays near 32-bit floats and other precisions are refused") {
+    const TemporaryFolder folder;
+    make_phantoms(folder.path() / "phantom", 1, 10, 21);
+    const auto infer = [&](const char* precision) {
+        return program({"infer", (folder.path() / "phantom").string(), "--out",
+                        (folder.path() / precision).string(), "--precision", precision, "--device", "cpu"});
+    };
+    REQUIRE(infer("fp32").rc == 0);
+    REQUIRE(infer("bf16").rc == 0);
+    const json exact = results_of(folder.path() / "fp32")["studies"][0]["probabilities"],
+               near = results_of(folder.path() / "bf16")["studies"][0]["probabilities"];
+    CHECK(exact != near);
+    for (const auto& [label, p] : exact.items())
+        CHECK(near[label].get<double>() == doctest::Approx(p.get<double>()).epsilon(0.02));
+    const auto refused = infer("int8");
+    CHECK(refused.rc == 2);
+    CHECK(one_line(refused.output));
+}

@@ -1,7 +1,6 @@
 #define DOCTEST_CONFIG_NO_SHORT_MACRO_NAMES
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "base/core/ids.h"
 #include "ml/bench.h"
@@ -97,5 +96,17 @@ DOCTEST_TEST_CASE(
         DOCTEST_CHECK(spread() > 0);
         DOCTEST_CHECK(largest_difference(eager, loaded_scores(files, slices, Precision::kFloat32)) < 1e-4);
         DOCTEST_CHECK(largest_difference(eager, loaded_scores(files, slices, Precision::kBfloat16)) < 0.01);
+    }
+}
+
+DOCTEST_TEST_CASE("Random networks have features of an ordinary size") {
+    const ModelFiles files = random_model(find_preset("scopeformer_nano").value(), 5).value();
+    const auto manifest = parse_manifest(files.manifest_json).value();
+    DOCTEST_CHECK_FALSE(manifest.trained());
+    const auto network = load_network(files, manifest).value();
+    const torch::NoGradGuard no_grad;
+    for (const auto& map : network->features(torch::rand({2, 3, 256, 256}))) {
+        DOCTEST_CHECK(map.std().item<double>() > 0.01);
+        DOCTEST_CHECK(map.std().item<double>() < 100);
     }
 }
