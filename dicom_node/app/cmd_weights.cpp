@@ -93,7 +93,7 @@ Result<std::string> verify(const Options& o) {
     SCOPENODE_ASSIGN(const auto image, ml::read_image(bytes, o.input));
     SCOPENODE_ASSIGN(const auto imported, read_weights(o));
     SCOPENODE_ASSIGN(const auto features, ml::run_backbone({o.backbone, 1, 1}, imported.tensors, image));
-    SCOPENODE_TRY(write_file(real_files(), o.output, ml::tensor_file(features)));
+    SCOPENODE_TRY(write_file(real_files(), o.output, ml::tensor_file(std::span(&features, 1))));
     return described(imported) +
            fmt::format("features: {} in {}\n", fmt::join(features.shape, " x "), o.output);
 }

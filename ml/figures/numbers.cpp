@@ -5,7 +5,7 @@
 #include "base/core/files.h"
 #include "ml/figures/draw.h"
 #include "ml/figures/grids.h"
-#include "ml/safetensors.h"
+#include "ml/weights/image_file.h"
 
 namespace scopenode::ml {
 namespace {
@@ -29,24 +29,10 @@ class Tensors {
         add(name, shape, std::move(values));
         return {{"tensor", name}, {"shape", shape}, {"min", s.min}, {"max", s.max}, {"mean", s.mean}};
     }
-    std::string file() const {
-        std::vector<TensorBytes> tensors;
-        for (const Tensor& t : all_)
-            tensors.push_back(
-                {t.name,
-                 "F32",
-                 t.shape,
-                 {reinterpret_cast<const char*>(t.values.data()), t.values.size() * sizeof(float)}});
-        return build_safetensors(tensors);
-    }
+    std::string file() const { return tensor_file(all_); }
 
   private:
-    struct Tensor {
-        std::string name;
-        std::vector<std::int64_t> shape;
-        std::vector<float> values;
-    };
-    std::vector<Tensor> all_;
+    std::vector<FloatTensor> all_;
 };
 
 template <class Values>

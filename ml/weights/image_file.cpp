@@ -39,13 +39,14 @@ Result<FloatTensor> read_image(std::string_view file, const std::string& where) 
     return image;
 }
 
-std::string tensor_file(const FloatTensor& tensor) {
-    const TensorBytes bytes{
-        tensor.name,
-        "F32",
-        tensor.shape,
-        {reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size() * sizeof(float)}};
-    return build_safetensors(std::span(&bytes, 1));
+std::string tensor_file(std::span<const FloatTensor> tensors) {
+    std::vector<TensorBytes> list;
+    for (const FloatTensor& t : tensors)
+        list.push_back({t.name,
+                        "F32",
+                        t.shape,
+                        {reinterpret_cast<const char*>(t.values.data()), t.values.size() * sizeof(float)}});
+    return build_safetensors(list);
 }
 
 }  // namespace scopenode::ml

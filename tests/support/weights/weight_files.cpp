@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ml/safetensors.h"
+#include "ml/weights/image_file.h"
 
 namespace scopenode::test {
 namespace {
@@ -54,14 +55,7 @@ std::vector<H5Layer> keras_layers(const std::string& backbone, int narrow, const
 }
 
 std::string safetensors_of(const std::vector<ml::FloatTensor>& tensors) {
-    std::vector<ml::TensorBytes> list;
-    for (const auto& tensor : tensors)
-        list.push_back(
-            {tensor.name,
-             "F32",
-             tensor.shape,
-             {reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size() * sizeof(float)}});
-    return ml::build_safetensors(list);
+    return ml::tensor_file(tensors);
 }
 
 std::string torch_file(const std::string& backbone, int narrow, const ValueOf& value) {

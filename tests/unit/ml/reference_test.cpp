@@ -7,6 +7,7 @@
 #include "ml/backbone.h"
 #include "ml/safetensors.h"
 #include "ml/torch/encoder.h"
+#include "ml/weights/image_file.h"
 
 #include <doctest/doctest.h>
 
@@ -27,15 +28,8 @@ Tensor tensor_of(const FloatTensor& tensor) {
 /// Runs the reference on `inputs`; gives its one tensor.
 Tensor reference(const std::string& name, const std::vector<FloatTensor>& inputs) {
     const TemporaryFolder folder;
-    std::vector<TensorBytes> tensors;
-    for (const FloatTensor& t : inputs)
-        tensors.push_back(
-            {t.name,
-             "F32",
-             t.shape,
-             {reinterpret_cast<const char*>(t.values.data()), t.values.size() * sizeof(float)}});
     const auto in = folder.path() / "in.safetensors", out = folder.path() / "out.safetensors";
-    DOCTEST_REQUIRE(write_file(real_files(), in, build_safetensors(tensors)));
+    DOCTEST_REQUIRE(write_file(real_files(), in, tensor_file(inputs)));
     const std::string command = fmt::format("/usr/bin/python3 {}/tests/unit/ml/keras_reference.py {} {} {}",
                                             SCOPENODE_SOURCE_DIR, name, in.string(), out.string());
     DOCTEST_REQUIRE(std::system(command.c_str()) == 0);
