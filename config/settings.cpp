@@ -48,7 +48,12 @@ Settings settings_of(const json& document) {
     take(http, "bind", s.http.bind);
     take(http, "port", s.http.port);
     take(intake, "quiet_seconds", s.intake.quiet_seconds);
+    take(intake, "quiet_seconds_by_ae", s.intake.quiet_seconds_by_ae);
+    take(intake, "patience", s.intake.patience);
+    take(intake, "longest_wait_seconds", s.intake.longest_wait_seconds);
     take(intake, "minimum_slices", s.intake.minimum_slices);
+    take(intake, "stat_callers", s.intake.stat_callers);
+    take(intake, "stat_descriptions", s.intake.stat_descriptions);
     take(inference, "device", s.inference.device);
     take(inference, "threads", s.inference.threads);
     take(inference, "batch", s.inference.batch);
@@ -141,7 +146,13 @@ std::string settings_json(const Settings& s) {
                     {"timeout_seconds", s.dimse.timeout_seconds},
                     {"allowed_callers", s.dimse.allowed_callers}};
     out["http"] = {{"bind", s.http.bind}, {"port", s.http.port}};
-    out["intake"] = {{"quiet_seconds", s.intake.quiet_seconds}, {"minimum_slices", s.intake.minimum_slices}};
+    out["intake"] = {{"quiet_seconds", s.intake.quiet_seconds},
+                     {"quiet_seconds_by_ae", s.intake.quiet_seconds_by_ae},
+                     {"patience", s.intake.patience},
+                     {"longest_wait_seconds", s.intake.longest_wait_seconds},
+                     {"minimum_slices", s.intake.minimum_slices},
+                     {"stat_callers", s.intake.stat_callers},
+                     {"stat_descriptions", s.intake.stat_descriptions}};
     out["inference"] = {{"device", s.inference.device},
                         {"threads", s.inference.threads},
                         {"batch", s.inference.batch},

@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -36,8 +37,13 @@ struct Settings {
         int port = 8080;
     } http;
     struct Intake {
-        int quiet_seconds = 30;
+        int quiet_seconds = 30;  ///< without a new object a study is complete
+        std::map<std::string, int> quiet_seconds_by_ae;  ///< of the sender of the last object
+        int patience = 3;  ///< times the quiet time while something says that objects are missing
+        int longest_wait_seconds = 900;                  ///< complete after this in any case
         int minimum_slices = 8;
+        std::vector<std::string> stat_callers;       ///< AE titles whose studies go first
+        std::vector<std::string> stat_descriptions;  ///< part of a study's description that makes it urgent
     } intake;
     struct Inference {
         std::string device = "auto";

@@ -144,7 +144,7 @@ Result<Inferred> infer_files(const ml::Model& model, std::span<const std::filesy
         } else if (passes_by_itself(image.error())) {
             return fail(image.error());
         } else {
-            all.faults.push_back(image.error().message);
+            all.faults.push_back({i, image.error().message});
         }
         const bool last = i + 1 == files.size();
         if (images.empty() || (!last && images.size() < static_cast<std::size_t>(std::max(1, batch))))

@@ -15,7 +15,11 @@ namespace scopenode::workflows {
 struct Inferred {
     std::vector<std::optional<ml::Scores>>
         scores;                       ///< in the order of the files; nothing: could not be decoded
-    std::vector<std::string> faults;  ///< one sentence for each file that could not be decoded
+    struct Fault {
+        std::size_t place = 0;  ///< in the files
+        std::string text;       ///< one sentence
+    };
+    std::vector<Fault> faults;  ///< of the files that could not be decoded
 };
 /// Reads and scores files in batches. After each batch `done` gets the places of its files in `files` and
 /// their scores; its error ends the work. Faults of the machine (a full disk, a read error) are errors; a

@@ -1,11 +1,15 @@
 #include "workflows/intake.h"
 
 #include <algorithm>
+#include <cctype>
+#include <map>
 #include <set>
 
 #include "base/log.h"
 #include "storage/index/audit.h"
 #include "storage/index/results.h"
+#include "storage/index/slices.h"
+#include "workflows/reasons.h"
 
 namespace scopenode::workflows {
 namespace {
@@ -15,6 +19,8 @@ using namespace storage;
 constexpr int kEventsInAPass = 5000;
 constexpr std::size_t kHeadersKept = 20000;
 constexpr const char* kByCommand = "command";
+constexpr const char* kAssociationEnd = "association end";
+constexpr UtcMs kClockJumpMs = 2000;
 
 /// The judgement less the images that the index has judged the same already; nothing when all is the same.
 std::optional<Judgement> difference(const SeriesRow& series, const std::vector<InstanceRow>& rows,
@@ -31,6 +37,36 @@ std::optional<Judgement> difference(const SeriesRow& series, const std::vector<I
     if (same && changed.empty()) return std::nullopt;
     judgement.slices = std::move(changed);
     return judgement;
+}
+
+std::string lower(std::string text) {
+    for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return text;
+}
+
+constexpr int kStat = 2;
+
+/// Of (0040,1003) and its retired forerunner: STAT and its like, HIGH, anything else.
+int requested_priority(const std::string& text) {
+    const std::string word = lower(text);
+    for (const char* urgent : {"stat", "emergency", "urgent"})
+        if (word == urgent) return kStat;
+    return word == "high" ? 1 : 0;
+}
+
+/// What the index knows of an arrival.
+Result<Arrival> arrival_of(Connection& db, const StudyRow& study, int expected, bool by_command, UtcMs now) {
+    Arrival a;
+    // After a restart with the clock set back, the records may lie in the future.
+    a.opened = std::min(study.opened.value_or(now), now);
+    a.last_received = std::min(study.last_received, now);
+    a.command = by_command;
+    a.received = study.instances;
+    a.expected = expected;
+    SCOPENODE_ASSIGN(const auto evidence, evidence_of(db, study.id));
+    for (const auto& row : evidence)
+        if (row.kind == kAssociationEnd) a.association_end = row.time;
+    return a;
 }
 
 }  // namespace
@@ -57,37 +93,79 @@ Result<EligibleSet> eligible_set(Connection& db, std::int64_t study_id) {
 Status settle_study(Connection& db, const StudyRow& study, UtcMs now) {
     SCOPENODE_ASSIGN(const auto set, eligible_set(db, study.id));
     SCOPENODE_ASSIGN(const auto current, current_result(db, study.id, "sr"));
+    if (!study.request.empty()) SCOPENODE_TRY(set_study_request(db, study.id, ""));
     if (set.slices.empty()) return set_study_state(db, study.id, current ? "done" : "not_eligible");
-    if (current && current->eligible_set == set.digest) return set_study_state(db, study.id, "done");
-    SCOPENODE_ASSIGN(const auto id, add_job(db, "study", study.id, study.revision + 1, now));
+    if (current && current->eligible_set == set.digest && study.request.empty())
+        return set_study_state(db, study.id, "done");
+    NewJob wanted{"study", study.id, study.revision + 1, study.priority, study.request};
+    SCOPENODE_ASSIGN(const auto id, add_job(db, wanted, now));
     SCOPENODE_ASSIGN(const auto job, find_job(db, id));
     // A job that runs already may have begun with fewer slices: it settles the study once more when it ends.
     return set_study_state(db, study.id, job && job->state == "running" ? "processing" : "waiting");
 }
 
-Intake::Intake(const config::Settings& settings, Index& index, const Archive& archive, const Clock& clock)
-    : settings_(settings), index_(index), archive_(archive), clock_(clock) {}
+/// What the index holds of a study, read at once.
+struct Intake::Stored {
+    StudyRow study;
+    std::vector<SeriesRow> series;
+    std::vector<std::vector<InstanceRow>> rows;  ///< by series
+    std::set<std::int64_t> answered;             ///< instances with a score or a reason for none
+};
+
+Intake::Intake(const config::Settings& settings, Index& index, const Archive& archive, const Clock& clock,
+               std::string score_key)
+    : settings_(settings),
+      index_(index),
+      archive_(archive),
+      clock_(clock),
+      score_key_(std::move(score_key)) {}
+
+/// Deadlines stand in the index as UTC: when somebody sets the clock, they move along.
+Status Intake::follow_clock() {
+    const UtcMs wall = clock_.now();
+    const std::int64_t steady = clock_.steady_ms();
+    if (wall_before_ == 0) {
+        SCOPENODE_TRY(index_.write([&](Connection& db) { return pull_deadlines(db, wall); }));
+        wall_before_ = wall;
+        steady_before_ = steady;
+    }
+    const UtcMs jump = (wall - wall_before_) - (steady - steady_before_);
+    if (std::abs(jump) >= kClockJumpMs) {
+        log::warning("intake", "the clock was set by {} ms: what waits for a time waits on as long as before",
+                     jump);
+        SCOPENODE_TRY(index_.write([&](Connection& db) { return shift_deadlines(db, jump); }));
+    }
+    wall_before_ = wall;
+    steady_before_ = steady;
+    return {};
+}
 
 Result<bool> Intake::pass() {
-    // The order matters: whatever was stored before somebody said "complete" is among the events read after
-    // it.
+    SCOPENODE_TRY(follow_clock());
     const UtcMs now = clock_.now();
-    SCOPENODE_ASSIGN(auto due, index_.read([&](Connection& db) { return studies_due(db, now); }));
+    SCOPENODE_ASSIGN(const auto due, index_.read([&](Connection& db) { return studies_due(db, now); }));
     SCOPENODE_ASSIGN(const auto events,
                      index_.read([](Connection& db) { return pending_events(db, kEventsInAPass); }));
-    if (static_cast<int>(events.size()) == kEventsInAPass) due.clear();
     if (events.empty() && due.empty()) {
-        headers_.clear();
+        SCOPENODE_ASSIGN(const bool open, index_.read(any_study_open));
+        if (!open) headers_.clear();
         return false;
     }
-    std::set<std::int64_t> studies;
-    for (const auto& event : events) studies.insert(event.study_id);
+    std::map<std::int64_t, bool> studies;  // and whether something of them arrived
+    for (const auto& study : due) studies.emplace(study.id, false);
+    for (const auto& event : events) studies[event.study_id] |= event.kind == "received";
     std::vector<Judged> judged;
-    for (const std::int64_t study : studies) {
+    for (const auto& [study, arrived] : studies) {
         SCOPENODE_ASSIGN(auto one, judge(study));
         judged.push_back(std::move(one));
     }
-    SCOPENODE_TRY(index_.write([&](Connection& db) { return write(db, judged, events, due); }));
+    SCOPENODE_TRY(index_.write([&](Connection& db) -> Status {
+        std::vector<std::int64_t> ids;
+        for (const auto& event : events) ids.push_back(event.id);
+        if (!ids.empty()) SCOPENODE_TRY(finish_events(db, ids));
+        for (const Judged& study : judged) SCOPENODE_TRY(write(db, study, studies[study.study_id], now));
+        return {};
+    }));
     if (headers_.size() > kHeadersKept) headers_.clear();
     return true;
 }
@@ -105,59 +183,105 @@ const InstanceHeader* Intake::header_of(const InstanceRow& row) {
 }
 
 Result<Intake::Judged> Intake::judge(std::int64_t study_id) {
-    std::vector<SeriesHeaders> study;
-    std::vector<std::vector<InstanceRow>> rows;
-    SCOPENODE_ASSIGN(const auto all, index_.read([&](Connection& db) -> Result<std::vector<SeriesRow>> {
-        SCOPENODE_ASSIGN(auto found, series_of(db, study_id));
-        for (const SeriesRow& series : found) {
+    SCOPENODE_ASSIGN(const Stored stored, index_.read([&](Connection& db) -> Result<Stored> {
+        Stored s;
+        SCOPENODE_ASSIGN(auto study, study_by_id(db, study_id));
+        if (study) s.study = std::move(*study);
+        SCOPENODE_ASSIGN(s.series, series_of(db, study_id));
+        for (const SeriesRow& series : s.series) {
             SCOPENODE_ASSIGN(auto instances, instances_of(db, series.id));
-            rows.push_back(std::move(instances));
+            s.rows.push_back(std::move(instances));
         }
-        return found;
+        SCOPENODE_ASSIGN(const auto scores, slice_scores_of(db, study_id, score_key_));
+        SCOPENODE_ASSIGN(const auto faults, slice_faults_of(db, study_id, score_key_));
+        for (const auto& row : scores) s.answered.insert(row.instance_id);
+        for (const auto& row : faults) s.answered.insert(row.instance_id);
+        return s;
     }));
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        SeriesHeaders series{all[i].id, all[i].series_uid, all[i].own, {}};
-        for (const InstanceRow& row : rows[i])
-            series.slices.push_back({row.id, all[i].own ? nullptr : header_of(row)});
+    std::vector<SeriesHeaders> study;
+    for (std::size_t i = 0; i < stored.series.size(); ++i) {
+        const SeriesRow& row = stored.series[i];
+        SeriesHeaders series{row.id, row.series_uid, row.own, {}};
+        for (const InstanceRow& one : stored.rows[i])
+            series.slices.push_back({one.id, row.own ? nullptr : header_of(one)});
         study.push_back(std::move(series));
     }
     auto judgements = judge_study(study, settings_.intake.minimum_slices);
-    Judged judged{study_id, {}};
-    for (std::size_t i = 0; i < all.size(); ++i)
-        if (auto changed = difference(all[i], rows[i], std::move(judgements[i])))
-            judged.series.emplace_back(all[i].id, std::move(*changed));
+    Judged judged;
+    judged.study_id = study_id;
+    judge_urgency(judged, stored);
+    for (std::size_t i = 0; i < stored.series.size(); ++i) {
+        const auto& rows = stored.rows[i];
+        for (std::size_t k = 0; k < rows.size(); ++k) {
+            // A series that is too short so far may become long enough: its slices are scored meanwhile.
+            const auto& code = judgements[i].slices[k].reason_code;
+            const bool wanted =
+                (code.empty() || code == reasons::kTooFewSlices) && !stored.answered.contains(rows[k].id);
+            if (wanted != rows[k].wanted) judged.wanted.emplace_back(rows[k].id, wanted);
+        }
+        if (auto changed = difference(stored.series[i], rows, std::move(judgements[i])))
+            judged.series.emplace_back(stored.series[i].id, std::move(*changed));
+    }
     return judged;
 }
 
-Status Intake::write(Connection& db, const std::vector<Judged>& judged, const std::vector<EventRow>& events,
-                     const std::vector<StudyRow>& due) {
-    const UtcMs now = clock_.now();
-    for (const Judged& study : judged) {
-        for (const auto& [series, judgement] : study.series)
-            SCOPENODE_TRY(judge_series(db, series, judgement));
-        SCOPENODE_ASSIGN(const auto row, study_by_id(db, study.study_id));
-        if (!row) continue;
-        // A person who said "complete" is not overruled by what was already here.
-        if (row->due && *row->due <= now && row->completed_by == kByCommand) continue;
-        SCOPENODE_TRY(complete_study(db, row->id, ""));
-        SCOPENODE_TRY(
-            set_study_due(db, row->id, row->last_received + UtcMs{1000} * settings_.intake.quiet_seconds));
-        SCOPENODE_TRY(set_study_state(db, row->id, "receiving"));
+/// What the headers and the senders say about how much is to come and how urgent it is.
+void Intake::judge_urgency(Judged& judged, const Stored& stored) {
+    const auto raise = [&](int priority, const std::string& by) {
+        if (priority <= judged.priority) return;
+        judged.priority = priority;
+        judged.priority_by = by;
+    };
+    const auto& callers = settings_.intake.stat_callers;
+    UtcMs last = 0;
+    for (std::size_t i = 0; i < stored.series.size(); ++i) {
+        if (stored.series[i].own) continue;
+        for (const InstanceRow& row : stored.rows[i]) {
+            if (row.received >= last) judged.last_caller = row.calling_ae;
+            last = std::max(last, row.received);
+            if (std::find(callers.begin(), callers.end(), row.calling_ae) != callers.end())
+                raise(kStat, "sent by " + row.calling_ae);
+            if (const auto* header = header_of(row)) {
+                judged.expected = std::max(judged.expected, header->study_objects);
+                raise(requested_priority(header->requested_priority),
+                      "requested as " + header->requested_priority);
+            }
+        }
     }
-    std::vector<std::int64_t> ids;
-    for (const auto& event : events) ids.push_back(event.id);
-    if (!ids.empty()) SCOPENODE_TRY(finish_events(db, ids));
-    for (const StudyRow& study : due) SCOPENODE_TRY(complete(db, study, now));
-    return {};
+    for (const auto& words : settings_.intake.stat_descriptions)
+        if (lower(stored.study.description).find(lower(words)) != std::string::npos)
+            raise(kStat, "study description with '" + words + "'");
 }
 
-Status Intake::complete(Connection& db, const StudyRow& was_due, UtcMs now) {
-    SCOPENODE_ASSIGN(const auto study, study_by_id(db, was_due.id));
-    if (!study || !study->due || *study->due > now) return {};
-    const bool by_command = study->completed_by == kByCommand;
-    // Something was stored since the events were read: the next pass sets the timer anew.
-    if (!by_command && study->last_received + UtcMs{1000} * settings_.intake.quiet_seconds > now) return {};
-    SCOPENODE_TRY(complete_study(db, study->id, by_command ? kByCommand : "quiet time"));
+CompletionRules Intake::rules_for(const std::string& caller) const {
+    const auto& intake = settings_.intake;
+    const auto by_ae = intake.quiet_seconds_by_ae.find(caller);
+    const int quiet = by_ae == intake.quiet_seconds_by_ae.end() ? intake.quiet_seconds : by_ae->second;
+    return {UtcMs{1000} * quiet, intake.patience, UtcMs{1000} * intake.longest_wait_seconds};
+}
+
+Status Intake::write(Connection& db, const Judged& judged, bool arrived, UtcMs now) {
+    for (const auto& [series, judgement] : judged.series) SCOPENODE_TRY(judge_series(db, series, judgement));
+    for (const auto& [instance, wanted] : judged.wanted) SCOPENODE_TRY(want_slice(db, instance, wanted));
+    SCOPENODE_ASSIGN(auto study, study_by_id(db, judged.study_id));
+    if (!study) return {};
+    if (judged.priority > study->priority) {
+        SCOPENODE_TRY(set_study_priority(db, study->id, judged.priority, judged.priority_by));
+        SCOPENODE_TRY(set_job_priority(db, study->id, judged.priority));
+        study->priority = judged.priority;
+    }
+    // Evidence alone does not open a study that is complete.
+    if (!study->due && !arrived) return {};
+    SCOPENODE_ASSIGN(const bool more, has_pending_events(db, study->id));
+    const bool by_command = study->due && study->completed_by == kByCommand;
+    SCOPENODE_ASSIGN(const Arrival arrival, arrival_of(db, *study, judged.expected, by_command, now));
+    const Completion judgement = judge_arrival(arrival, rules_for(judged.last_caller), now);
+    if (!judgement.complete || more) {
+        SCOPENODE_TRY(set_study_due(db, study->id, more ? now : judgement.look_again, now));
+        return set_study_state(db, study->id, "receiving");
+    }
+    SCOPENODE_TRY(add_evidence(db, study->id, {now, judgement.by, judgement.detail, true}));
+    SCOPENODE_TRY(complete_study(db, study->id, judgement.by));
     return settle_study(db, *study, now);
 }
 

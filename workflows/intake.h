@@ -13,6 +13,7 @@
 #include "storage/index/catalog.h"
 #include "storage/index/database.h"
 #include "storage/index/queue.h"
+#include "workflows/completion.h"
 #include "workflows/eligibility.h"
 
 namespace scopenode::workflows {
@@ -27,37 +28,49 @@ struct EligibleSet {
 Result<EligibleSet> eligible_set(storage::Connection& db, std::int64_t study_id);
 
 /// What is to be done with a study that is complete, in the caller's transaction: a job for the next revision
-/// when its eligible slices are not those of its current result, nothing otherwise. Sets the study's state.
+/// when its eligible slices are not those of its current result or a person wants it done again, nothing otherwise.
+/// Sets the study's state.
 Status settle_study(storage::Connection& db, const storage::StudyRow& study, UtcMs now);
 
-/// Follows received objects: judges their series, keeps the quiet timer, settles studies that are complete.
-/// One pass is one transaction for all that happened since the last. Not thread-safe.
+/// Follows what happens to studies: judges their series, names the slices that are wanted, weighs the evidence of
+/// their completion, settles those that are complete. One pass is one transaction for all that happened since the
+/// last. Not thread-safe.
 class Intake {
   public:
+    /// `score_key`: of the model that serves (slice_scorer.h).
     Intake(const config::Settings& settings, storage::Index& index, const storage::Archive& archive,
-           const Clock& clock);
+           const Clock& clock, std::string score_key);
     /// True when there was something to do.
     Result<bool> pass();
 
   private:
+    /// What the headers of a study say, as far as the index does not say it already.
     struct Judged {
         std::int64_t study_id = 0;
-        std::vector<std::pair<std::int64_t, storage::Judgement>>
-            series;  ///< only what differs from the index
+        std::vector<std::pair<std::int64_t, storage::Judgement>> series;
+        std::vector<std::pair<std::int64_t, bool>> wanted;  ///< by instance
+        int expected = 0;                                   ///< (0020,1208)
+        int priority = 0;
+        std::string priority_by, last_caller;
     };
     using Header = std::unique_ptr<const storage::InstanceHeader>;
+    struct Stored;
 
+    Status follow_clock();
     Result<Judged> judge(std::int64_t study_id);
+    void judge_urgency(Judged& judged, const Stored& stored);
     const storage::InstanceHeader* header_of(const storage::InstanceRow& row);
-    Status write(storage::Connection& db, const std::vector<Judged>& judged,
-                 const std::vector<storage::EventRow>& events, const std::vector<storage::StudyRow>& due);
-    Status complete(storage::Connection& db, const storage::StudyRow& was_due, UtcMs now);
+    Status write(storage::Connection& db, const Judged& judged, bool arrived, UtcMs now);
+    CompletionRules rules_for(const std::string& caller) const;
 
     const config::Settings& settings_;
     storage::Index& index_;
     const storage::Archive& archive_;
     const Clock& clock_;
+    const std::string score_key_;
     std::unordered_map<std::int64_t, Header> headers_;  ///< by instance; read once while a study arrives
+    UtcMs wall_before_ = 0;  ///< the two clocks at the last pass; 0: none yet
+    std::int64_t steady_before_ = 0;
 };
 
 }  // namespace scopenode::workflows

@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,8 +15,9 @@
 
 namespace scopenode::workflows {
 
-/// The study loop of a serving node: intake, study work, delivery, each on its own thread, all state in the index.
-///   event -> intake (eligibility, quiet timer) -> complete -> job -> study work -> results, outbox -> delivery
+/// The study loop of a serving node: intake, work, delivery, each on its own thread, all state in the index.
+///   event -> intake (eligibility, evidence) -> wanted slices -> scores, while the study arrives
+///   complete -> job -> study work -> results, outbox -> delivery
 /// Everything given must outlive it. Thread-safe.
 class StudyLoop {
   public:
@@ -24,10 +26,13 @@ class StudyLoop {
         storage::Index& index;
         storage::Archive& archive;
         std::shared_ptr<const ml::Model> model;
+        /// Another registered model, for `studies reprocess --model`.
+        std::function<Result<std::shared_ptr<const ml::Model>>(const std::string& id)> load_model;
         SendObject send;
         const Clock& clock;
         std::string node_uid;
         std::string program_version;
+        bool crashed = false;  ///< the process before this one died of a fault of its own
     };
     explicit StudyLoop(Parts parts);
     ~StudyLoop();
@@ -39,6 +44,8 @@ class StudyLoop {
     void wake();
     /// Oldest job that could run now and does not, in ms (0: none): for /metrics.
     std::int64_t oldest_runnable_job_ms() const;
+    /// Scoring rests because memory or disk failed: an alarm.
+    bool inference_rests() const;
 
   private:
     struct State;

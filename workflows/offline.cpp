@@ -63,7 +63,7 @@ Result<StudyAnalysis> analyse(const OfflineStudy& study, Selection& chosen, cons
         analysis.reasons.push_back(
             reason(reasons::kUndecodable,
                    fmt::format("{} of {} slices left out; the first: {}", inferred.faults.size(),
-                               files.size(), inferred.faults.front())));
+                               files.size(), inferred.faults.front().text)));
     const auto usable = static_cast<int>(analysis.slices.size());
     analysis.determined = chosen.eligible && usable >= options.minimum_slices;
     if (chosen.eligible && !analysis.determined)
@@ -104,8 +104,9 @@ Status infer_offline(const OfflineOptions& options, const Clock& clock) {
     const auto objects = read_objects(files);
     if (objects.empty())
         return fail(Code::kCannotUnderstand, "{}",
-                    files.size() == 1 ? files.front().string() + " cannot be read as DICOM"
-                                      : fmt::format("none of the {} files given can be read as DICOM", files.size()));
+                    files.size() == 1
+                        ? files.front().string() + " cannot be read as DICOM"
+                        : fmt::format("none of the {} files given can be read as DICOM", files.size()));
     const auto studies = group_studies(objects, options.minimum_slices);
     std::vector<Selection> selections;
     std::uint64_t total = 0, done = 0;

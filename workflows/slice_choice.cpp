@@ -91,7 +91,7 @@ Result<ChosenSlice> find_highest(const SliceSearch& search) {
         if (inferred.scores[i] &&
             (best == paths.size() || (*inferred.scores[i])[0] > (*inferred.scores[best])[0]))
             best = i;
-    if (best == paths.size()) return fail(Code::kUnsupported, "{}", inferred.faults.front());
+    if (best == paths.size()) return fail(Code::kUnsupported, "{}", inferred.faults.front().text);
     return read_slice(*slices[best], search.rescale,
                       fmt::format("the highest probability of any hemorrhage ({:.3f}) of {} slices",
                                   static_cast<double>((*inferred.scores[best])[0]), paths.size()));

@@ -103,10 +103,9 @@ std::string reasons_text(const Json& reasons) {
 std::string series_text(const Json& series) {
     const std::string left_out =
         series["left_out"].empty() ? "" : fmt::format(", {} left out", series["left_out"].size());
-    std::string text =
-        fmt::format("  {} {} {}: {} object{}{}\n", field(series, "number"), field(series, "modality"),
-                    field(series, "description"), field(series, "instances"), series["instances"] == 1 ? "" : "s",
-                    left_out);
+    std::string text = fmt::format("  {} {} {}: {} object{}{}\n", field(series, "number"),
+                                   field(series, "modality"), field(series, "description"),
+                                   field(series, "instances"), series["instances"] == 1 ? "" : "s", left_out);
     if (series["eligible"] == true) {
         text += "    eligible\n";
     } else if (series["judged"] == true) {
@@ -178,6 +177,9 @@ Json worklist_entry(const StudyRow& study) {
     json["last_received"] = iso8601(study.last_received);
     json["due"] = time_or_null(study.due);
     json["completed_by"] = text_or_null(study.completed_by);
+    static constexpr std::array<const char*, 3> kPriorities{"routine", "high", "STAT"};
+    json["priority"] = kPriorities.at(static_cast<std::size_t>(std::clamp(study.priority, 0, 2)));
+    json["priority_by"] = text_or_null(study.priority_by);
     return json;
 }
 
@@ -215,6 +217,11 @@ Result<Json> study_story(Connection& db, const StudyRow& study) {
                                    {"kind", r.kind},
                                    {"sop_instance_uid", text_or_null(r.sop_instance_uid)},
                                    {"text", r.text}});
+    json["evidence"] = Json::array();
+    SCOPENODE_ASSIGN(const auto evidence, evidence_of(db, study.id));
+    for (const auto& e : evidence)
+        json["evidence"].push_back(
+            {{"time", iso8601(e.time)}, {"kind", e.kind}, {"detail", e.detail}, {"decided", e.decided}});
     json["results"] = Json::array();
     SCOPENODE_ASSIGN(const auto results, results_of(db, study.id));
     for (const auto& r : results)
@@ -266,6 +273,10 @@ std::string why_text(const Json& story) {
     for (const Json& r : story["remarks"])
         text += fmt::format("  {} {}: {} {}\n", field(r, "time"), field(r, "kind"), field(r, "text"),
                             field(r, "sop_instance_uid"));
+    if (!story["evidence"].empty()) text += "evidence of completion\n";
+    for (const Json& e : story["evidence"])
+        text += fmt::format("  {} {}{}: {}\n", field(e, "time"), e["decided"] == true ? "complete by " : "",
+                            field(e, "kind"), field(e, "detail"));
     if (!story["jobs"].empty()) text += "jobs\n";
     for (const Json& j : story["jobs"]) {
         text += fmt::format("  {} revision {}: {} after {} attempt{}", field(j, "id"), field(j, "revision"),

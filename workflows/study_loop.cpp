@@ -5,9 +5,11 @@
 
 #include "base/log.h"
 #include "base/worker.h"
+#include "storage/index/slices.h"
 #include "workflows/delivery.h"
 #include "workflows/intake.h"
 #include "workflows/node.h"
+#include "workflows/slice_scorer.h"
 #include "workflows/study_work.h"
 
 namespace scopenode::workflows {
@@ -32,12 +34,15 @@ bool done(const char* who, const Result<bool>& result) {
 struct StudyLoop::State {
     explicit State(Parts parts)
         : p(std::move(parts)),
-          intake(p.settings, p.index, p.archive, p.clock),
-          work({p.settings, p.index, p.archive, *p.model, p.clock, p.node_uid, p.program_version}),
+          intake(p.settings, p.index, p.archive, p.clock, score_key(*p.model, p.settings)),
+          scorer({p.settings, p.index, p.archive, p.model, p.clock}),
+          work({p.settings, p.index, p.archive, p.model, p.load_model, p.clock, p.node_uid,
+                p.program_version}),
           delivery(p.settings, p.index, p.send, p.clock) {}
 
     Parts p;
     Intake intake;
+    SliceScorer scorer;
     StudyWork work;
     Delivery delivery;
     std::atomic<bool> stopping{false};
@@ -49,10 +54,13 @@ struct StudyLoop::State {
         if (done("intake", intake.pass())) wake_work();
         return false;
     }
+    /// Reports of complete studies first: what is still arriving has time.
     bool work_turn() {
-        const bool worked = done("work", work.turn(stopping));
-        if (worked && !stopping) wake_delivery();
-        return worked && !stopping;
+        if (done("work", work.turn(stopping))) {
+            wake_delivery();
+            return !stopping;
+        }
+        return !stopping && done("work", scorer.turn()) && !stopping;
     }
     bool delivery_turn() { return done("delivery", delivery.pass(stopping)) && !stopping; }
 
@@ -74,6 +82,7 @@ StudyLoop::~StudyLoop() {
 Status StudyLoop::start() {
     State& s = *state_;
     SCOPENODE_TRY(s.p.index.write([&](storage::Connection& db) -> Status {
+        SCOPENODE_TRY(storage::count_deaths(db, s.p.crashed));
         SCOPENODE_ASSIGN(const int count, storage::requeue_running_jobs(db));
         if (count > 0) log::info("work", "{} interrupted job{} taken up again", count, count == 1 ? "" : "s");
         return {};
@@ -116,6 +125,10 @@ std::int64_t StudyLoop::oldest_runnable_job_ms() const {
     const auto due = state_->p.index.read(storage::next_job_due);
     if (!due || !*due) return 0;
     return std::max<std::int64_t>(0, state_->p.clock.now() - **due);
+}
+
+bool StudyLoop::inference_rests() const {
+    return state_->scorer.resting();
 }
 
 }  // namespace scopenode::workflows

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
+#include "base/core/ids.h"
 #include "base/log.h"
 #include "storage/index/audit.h"
 #include "storage/index/catalog.h"
@@ -16,10 +18,11 @@ namespace {
 using namespace storage;
 
 constexpr int kMostAttempts = 8;
-// Attempts that a crash ended count too: a study that kills the program is given up in the end.
-constexpr int kMostStarts = 40;
 constexpr UtcMs kFirstPauseMs = 5000;
 constexpr UtcMs kLongestPauseMs = 600000;
+// A batch takes well under a minute even of the largest model on a slow CPU; who holds a job longer is stuck.
+constexpr UtcMs kLeaseMs = 10 * 60 * 1000;
+constexpr UtcMs kMostTimeMs = 60 * 60 * 1000;
 
 /// The fields that say whose images these are.
 std::array<std::string, 6> identity(const InstanceHeader& h) {
@@ -63,6 +66,13 @@ UtcMs pause_after(int attempts, UtcMs first, UtcMs longest) {
     return std::min(pause, longest);
 }
 
+UtcMs jittered(UtcMs pause, std::int64_t seed) {
+    const auto hash = static_cast<std::uint64_t>(seed) * 0x9E3779B97F4A7C15U >> 32;
+    return pause + pause * static_cast<UtcMs>(hash % 256) / 1024;
+}
+
+StudyWork::StudyWork(Parts parts) : p_(std::move(parts)) {}
+
 Result<bool> StudyWork::turn(const std::atomic<bool>& stopping) {
     if (unended_) {
         SCOPENODE_TRY(end_badly(unended_->first, unended_->second));
@@ -70,10 +80,13 @@ Result<bool> StudyWork::turn(const std::atomic<bool>& stopping) {
     }
     SCOPENODE_ASSIGN(const auto job, claim());
     if (!job) return false;
-    Status done = job->attempts > kMostStarts ? fail(Code::kInternal, "the program stopped at every attempt")
-                                              : work(*job, stopping);
+    Status done = work(*job, stopping);
     if (done) return true;
-    if (done.error().code == Code::kCancelled) return false;
+    if (done.error().code == Code::kCancelled) {
+        log::info("work", "study {} revision {}: {}", job->study_uid, job->revision, done.error().message);
+        SCOPENODE_TRY(p_.index.write([&](Connection& db) { return end_work(db, {job->study_id}); }));
+        return !stopping;
+    }
     unended_.emplace(*job, done.error());
     SCOPENODE_TRY(end_badly(unended_->first, unended_->second));
     unended_.reset();
@@ -86,8 +99,10 @@ Result<std::optional<JobRow>> StudyWork::claim() {
     if (!due || *due > now) return std::optional<JobRow>{};
     std::optional<JobRow> job;
     SCOPENODE_TRY(p_.index.write([&](Connection& db) -> Status {
-        SCOPENODE_ASSIGN(job, claim_job(db, now));
-        return job ? set_study_state(db, job->study_id, "processing") : Status{};
+        SCOPENODE_ASSIGN(job, claim_job(db, now, kLeaseMs, random_hex()));
+        if (!job) return {};
+        SCOPENODE_TRY(begin_work(db, {job->study_id}));
+        return set_study_state(db, job->study_id, "processing");
     }));
     return job;
 }
@@ -100,7 +115,6 @@ Result<StudyWork::Task> StudyWork::load(const JobRow& job) {
         if (!study) return fail(Code::kNotFound, "the study of job {} is gone", job.id);
         task.study = std::move(*study);
         SCOPENODE_ASSIGN(task.set, eligible_set(db, job.study_id));
-        SCOPENODE_ASSIGN(task.scores, slice_scores_of(db, job.study_id, score_key()));
         SCOPENODE_ASSIGN(auto results, results_of(db, job.study_id));
         for (auto& result : results) {
             if (result.kind != "sr") continue;
@@ -113,6 +127,11 @@ Result<StudyWork::Task> StudyWork::load(const JobRow& job) {
 
 Status StudyWork::work(const JobRow& job, const std::atomic<bool>& stopping) {
     SCOPENODE_ASSIGN(Task task, load(job));
+    if (task.study.crashes >= kMostCrashes || task.study.kills >= kMostKills)
+        return fail(Code::kInternal,
+                    "work on it ended the program {} times: `scopenode jobs retry {}` tries again",
+                    task.study.crashes + task.study.kills, job.id);
+    SCOPENODE_TRY(read_request(task));
     if (task.has_result || task.set.slices.empty())
         return p_.index.write([&](Connection& db) { return finish(db, job); });
     SCOPENODE_ASSIGN(const auto analysis, analyse(task, stopping));
@@ -123,41 +142,54 @@ Status StudyWork::work(const JobRow& job, const std::atomic<bool>& stopping) {
     return p_.index.write([&](Connection& db) { return finish(db, job); });
 }
 
-Rescale StudyWork::rescale() const {
-    return p_.settings.inference.rsna_rescale_quirk ? Rescale::kRsnaQuirk : Rescale::kAsTold;
+Status StudyWork::read_request(Task& task) {
+    task.model = p_.model;
+    if (task.job.request.empty()) return {};
+    const auto request = nlohmann::json::parse(task.job.request, nullptr, false);
+    if (!request.is_object())
+        return fail(Code::kInternal, "the request of job {} is damaged: {}", task.job.id, task.job.request);
+    task.send = request.value("send", true);
+    const std::string model = request.value("model", "");
+    if (model.empty() || model == p_.model->id()) return {};
+    SCOPENODE_ASSIGN(task.model, p_.load_model(model));
+    return {};
 }
 
-/// Scores of values that were read otherwise are not those of this run.
-std::string StudyWork::score_key() const {
-    return p_.model.manifest_sha256() + (rescale() == Rescale::kRsnaQuirk ? "+rsna_rescale_quirk" : "");
+Status StudyWork::read_scores(Task& task) {
+    const std::string key = score_key(*task.model, p_.settings);
+    return p_.index.read([&](Connection& db) -> Status {
+        SCOPENODE_ASSIGN(task.scores, slice_scores_of(db, task.job.study_id, key));
+        SCOPENODE_ASSIGN(task.faults, slice_faults_of(db, task.job.study_id, key));
+        return {};
+    });
+}
+
+/// Between the batches: may the work go on?
+Status StudyWork::still_wanted(const JobRow& job, const std::atomic<bool>& stopping) {
+    if (stopping) return fail(Code::kCancelled, "the node stops");
+    const UtcMs now = p_.clock.now();
+    if (job.started && now - *job.started > kMostTimeMs)
+        return fail(Code::kTimeout, "not done within {} minutes", kMostTimeMs / 60000);
+    return p_.index.write([&](Connection& db) { return renew_lease(db, job, now + kLeaseMs); });
 }
 
 Status StudyWork::infer_missing(Task& task, std::vector<Reason>& reasons, const std::atomic<bool>& stopping) {
-    std::vector<std::int64_t> ids;
-    std::vector<std::filesystem::path> files;
-    for (const InstanceRow& slice : task.set.slices) {
-        const bool known = std::any_of(task.scores.begin(), task.scores.end(),
-                                       [&](const auto& row) { return row.instance_id == slice.id; });
-        if (known) continue;
-        ids.push_back(slice.id);
-        files.push_back(p_.archive.absolute(slice.path));
+    SCOPENODE_TRY(read_scores(task));
+    std::set<std::int64_t> answered;
+    for (const auto& row : task.scores) answered.insert(row.instance_id);
+    for (const auto& row : task.faults) answered.insert(row.instance_id);
+    std::vector<WantedSlice> missing;
+    for (const InstanceRow& slice : task.set.slices)
+        if (!answered.contains(slice.id)) missing.push_back({slice.id, task.job.study_id, slice.path});
+    if (!missing.empty()) {
+        SliceScorer scorer({p_.settings, p_.index, p_.archive, task.model, p_.clock});
+        SCOPENODE_TRY(scorer.score(missing, [&] { return still_wanted(task.job, stopping); }));
+        SCOPENODE_TRY(read_scores(task));
     }
-    const auto keep = [&](std::span<const std::size_t> places, std::span<const ml::Scores> scores) -> Status {
-        std::vector<SliceScoreRow> rows;
-        for (std::size_t k = 0; k < places.size(); ++k) {
-            SliceScoreRow row{ids[places[k]], {}};
-            std::copy(scores[k].begin(), scores[k].end(), row.scores.begin());
-            rows.push_back(row);
-        }
-        SCOPENODE_TRY(
-            p_.index.write([&](Connection& db) { return put_slice_scores(db, score_key(), rows); }));
-        task.scores.insert(task.scores.end(), rows.begin(), rows.end());
-        if (stopping) return fail(Code::kCancelled, "the node stops");
-        return {};
-    };
-    SCOPENODE_ASSIGN(const auto inferred,
-                     infer_files(p_.model, files, p_.settings.inference.batch, rescale(), keep));
-    const auto& faults = inferred.faults;
+    std::vector<std::string> faults;
+    for (const auto& fault : task.faults)
+        for (const InstanceRow& slice : task.set.slices)
+            if (slice.id == fault.instance_id) faults.push_back(fault.text);
     if (!faults.empty())
         reasons.push_back(
             reason(reasons::kUndecodable, fmt::format("{} of {} slices left out; the first: {}",
@@ -206,7 +238,7 @@ Result<StudyAnalysis> StudyWork::analyse(Task& task, const std::atomic<bool>& st
     SCOPENODE_TRY(check_identity(task, headers));
     std::vector<const InstanceHeader*> all;
     for (const InstanceHeader& header : headers) all.push_back(&header);
-    if (auto said = rescale_reason(task.set.series_uid, all, rescale()))
+    if (auto said = rescale_reason(task.set.series_uid, all, rescale_of(p_.settings)))
         analysis.reasons.push_back(std::move(*said));
     if (analysis.slices.empty())
         return fail(Code::kUnsupported, "no slice of series {} could be decoded", task.set.series_uid);
@@ -219,7 +251,7 @@ Result<StudyAnalysis> StudyWork::analyse(Task& task, const std::atomic<bool>& st
     }
     analysis.header = headers.front();
     analysis.series_uid = task.set.series_uid;
-    conclude(analysis, p_.model);
+    conclude(analysis, *task.model);
     return analysis;
 }
 
@@ -244,7 +276,8 @@ ReportContext StudyWork::report_context(const Task& task) const {
 Status StudyWork::store(const Task& task, const StudyAnalysis& analysis) {
     SCOPENODE_ASSIGN(const EncodedObject report, encode_report(analysis, report_context(task)));
     std::vector<std::string> kept_here;
-    const auto destinations = allowed_destinations(p_.settings, analysis.manifest, kept_here);
+    auto destinations = allowed_destinations(p_.settings, analysis.manifest, kept_here);
+    if (!task.send) destinations.clear();
     ResultRow row;
     row.study_id = task.study.id;
     row.revision = task.job.revision;
@@ -285,7 +318,9 @@ Status StudyWork::store(const Task& task, const StudyAnalysis& analysis) {
 
 Status StudyWork::finish(Connection& db, const JobRow& job) {
     const UtcMs now = p_.clock.now();
-    SCOPENODE_TRY(finish_job(db, job.id, now));
+    SCOPENODE_TRY(finish_job(db, job, now));
+    SCOPENODE_TRY(end_work(db, {job.study_id}));
+    SCOPENODE_TRY(forget_deaths(db, job.study_id));
     SCOPENODE_ASSIGN(const auto study, study_by_id(db, job.study_id));
     if (!study) return {};
     if (study->due) return set_study_state(db, study->id, "receiving");
@@ -295,12 +330,17 @@ Status StudyWork::finish(Connection& db, const JobRow& job) {
 Status StudyWork::end_badly(const JobRow& job, const Error& error) {
     const UtcMs now = p_.clock.now();
     std::optional<UtcMs> next;
-    if (error.retryable() && job.attempts < kMostAttempts)
-        next = now + pause_after(job.attempts, kFirstPauseMs, kLongestPauseMs);
+    // Want of memory or disk is the machine's, not the study's: it waits as long as that lasts.
+    if (error.code == Code::kOutOfResources || (error.retryable() && job.attempts < kMostAttempts))
+        next =
+            now + jittered(pause_after(job.attempts, kFirstPauseMs, kLongestPauseMs), job.id + job.attempts);
     log::error("work", "study {} revision {}, attempt {}: {}{}", job.study_uid, job.revision, job.attempts,
                error.message, next ? "; tried again later" : "; given up");
     return p_.index.write([&](Connection& db) -> Status {
-        SCOPENODE_TRY(fail_job(db, job.id, error.message, next, now));
+        SCOPENODE_TRY(end_work(db, {job.study_id}));
+        const Status failed = fail_job(db, job, error.message, next, now);
+        if (!failed && failed.error().code == Code::kCancelled) return {};  // a person was faster
+        SCOPENODE_TRY(failed);
         SCOPENODE_ASSIGN(const auto study, study_by_id(db, job.study_id));
         const bool receiving = study && study->due;
         SCOPENODE_TRY(set_study_state(db, job.study_id,

@@ -1,6 +1,7 @@
 #pragma once
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,17 +11,19 @@
 #include "config/settings.h"
 #include "ml/model.h"
 #include "storage/archive/archive.h"
-#include "storage/dicom/rescale.h"
 #include "storage/index/queue.h"
 #include "storage/index/results.h"
 #include "workflows/intake.h"
 #include "workflows/results/report.h"
+#include "workflows/slice_scorer.h"
 #include "workflows/study.h"
 
 namespace scopenode::workflows {
 
 /// Pause before attempt number `attempts` + 1: `first` doubling up to `longest`, in ms.
 UtcMs pause_after(int attempts, UtcMs first, UtcMs longest);
+/// The same, up to a quarter longer by what `seed` says: many that failed together do not come back together.
+UtcMs jittered(UtcMs pause, std::int64_t seed);
 
 /// The job of a complete study: scores, report, and in one transaction result, deliveries and end of the job.
 /// Everything it has done before a crash is found again. Not thread-safe.
@@ -30,14 +33,16 @@ class StudyWork {
         const config::Settings& settings;
         storage::Index& index;
         storage::Archive& archive;
-        const ml::Model& model;
+        std::shared_ptr<const ml::Model> model;
+        /// Another registered model, for a job that asks for it.
+        std::function<Result<std::shared_ptr<const ml::Model>>(const std::string& id)> load_model;
         const Clock& clock;
         std::string node_uid, program_version;
     };
-    explicit StudyWork(Parts parts) : p_(std::move(parts)) {}
+    explicit StudyWork(Parts parts);
 
     /// Claims and does one job; false when there was none. A job that `stopping` interrupts stays "running"
-    /// in the index and is taken up at the next start.
+    /// in the index and is taken up at the next start; one that a person cancels is left as it is.
     Result<bool> turn(const std::atomic<bool>& stopping);
 
   private:
@@ -46,7 +51,10 @@ class StudyWork {
         storage::JobRow job;
         storage::StudyRow study;
         EligibleSet set;
+        std::shared_ptr<const ml::Model> model;
+        bool send = true;        ///< to the destinations
         std::vector<storage::SliceScoreRow> scores;
+        std::vector<storage::SliceFault> faults;
         std::optional<storage::ResultRow> predecessor;
         bool has_result = false;  ///< of this revision: an earlier attempt got through
     };
@@ -56,14 +64,14 @@ class StudyWork {
     Status work(const storage::JobRow& job, const std::atomic<bool>& stopping);
     Result<StudyAnalysis> analyse(Task& task, const std::atomic<bool>& stopping);
     Status infer_missing(Task& task, std::vector<Reason>& reasons, const std::atomic<bool>& stopping);
+    Status read_scores(Task& task);
+    Status read_request(Task& task);
+    Status still_wanted(const storage::JobRow& job, const std::atomic<bool>& stopping);
     Status check_identity(const Task& task, const std::vector<storage::InstanceHeader>& headers);
     Status store(const Task& task, const StudyAnalysis& analysis);
     Status finish(storage::Connection& db, const storage::JobRow& job);
     Status end_badly(const storage::JobRow& job, const Error& error);
     ReportContext report_context(const Task& task) const;
-    storage::Rescale rescale() const;
-    std::string score_key() const;
-
     Parts p_;
     std::optional<std::pair<storage::JobRow, Error>> unended_;  ///< its failure is not in the index yet
 };

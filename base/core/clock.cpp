@@ -34,6 +34,11 @@ std::tm zoned(std::time_t seconds, const std::string& zone) {
 
 }  // namespace
 
+std::int64_t Clock::steady_ms() const {
+    using namespace std::chrono;
+    return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
+}
+
 UtcMs SystemClock::now() const {
     using namespace std::chrono;
     return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();

@@ -12,6 +12,8 @@ class Clock {
   public:
     virtual ~Clock() = default;
     virtual UtcMs now() const = 0;
+    /// Milliseconds that only move on, whatever is done to the wall clock: for waits within the process.
+    virtual std::int64_t steady_ms() const;
 };
 
 /// The system's clock.

@@ -37,7 +37,8 @@ void add_jobs_command(CLI::App& app, int& exit_code) {
     });
     for (const std::string name : {"retry", "cancel"}) {
         CLI::App* command = group->add_subcommand(
-            name, name == "retry" ? "Queue a failed or cancelled job again" : "Take a queued job out");
+            name, name == "retry" ? "Queue a failed job (a dead letter) or a cancelled one again"
+                                  : "Take a queued job out, or end a running one");
         command->add_option("ID", o->id, "Number of the job")->required();
         add_node_option(*command, o->node);
         command->callback([o, name, &exit_code] {

@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "base/core/files.h"
+#include "base/crash_mark.h"
 #include "base/log.h"
 #include "dicom_node/app/metrics.h"
 #include "dicom_node/app/node_folder.h"
@@ -14,6 +15,7 @@
 #include "dicom_node/dimse/server.h"
 #include "dicom_node/http/server.h"
 #include "storage/dicom/header.h"
+#include "workflows/fallback_model.h"
 #include "workflows/node.h"
 #include "workflows/results/report.h"
 
@@ -50,12 +52,25 @@ struct Node {
     std::unique_ptr<ControlServer> control;
     std::atomic<bool> ready{false};
 
+    Result<std::shared_ptr<const ml::Model>> load(const ml::ModelFiles& files) const;
     Status open();
     Status listen();
     HttpResponse answer(const std::string& method, const std::string& path);
     Status announce();
     void stop();
 };
+
+Result<std::shared_ptr<const ml::Model>> Node::load(const ml::ModelFiles& files) const {
+    const auto& inference = settings.inference;
+    const auto on = [files, inference](const std::string& device) {
+        return ml::Model::load(
+            files, {device, inference.threads, inference.batch, ml::precision_named(inference.precision)});
+    };
+    SCOPENODE_ASSIGN(const auto loaded, on(inference.device));
+    workflows::FallbackModel::Load on_cpu;
+    if (loaded->device() != "cpu") on_cpu = [on] { return on("cpu"); };
+    return std::make_shared<const workflows::FallbackModel>(loaded, on_cpu);
+}
 
 Status Node::open() {
     if (!storage::dictionary_is_loaded())
@@ -65,17 +80,22 @@ Status Node::open() {
     SCOPENODE_ASSIGN(const auto uid, node_uid(dir));
     SCOPENODE_ASSIGN(index, open_writer(dir, clock));
     SCOPENODE_ASSIGN(const auto files, champion_model(*index, dir));
-    const auto& inference = settings.inference;
-    SCOPENODE_ASSIGN(model, ml::Model::load(files, {inference.device, inference.threads, inference.batch,
-                                                    ml::precision_named(inference.precision)}));
+    SCOPENODE_ASSIGN(model, load(files));
     SCOPENODE_ASSIGN(archive,
                      storage::Archive::open(dir, *index, real_files(), settings.archive.keep_free_mb << 20));
     archive->sweep_later();
     auto send = [this](const config::Destination& peer, const workflows::SendItem& item) {
         return send_object(settings.dimse.ae_title, peer, item);
     };
-    loop = std::make_unique<workflows::StudyLoop>(
-        workflows::StudyLoop::Parts{settings, *index, *archive, model, send, clock, uid, program_version()});
+    auto load_model = [this](const std::string& id) -> Result<std::shared_ptr<const ml::Model>> {
+        SCOPENODE_ASSIGN(const auto wanted, registered_model(*index, dir, id));
+        return load(wanted);
+    };
+    const bool crashed = take_crash_mark(crash_mark(dir));
+    if (crashed) log::error("node", "the process before this one crashed");
+    SCOPENODE_TRY(mark_crashes(crash_mark(dir)));
+    loop = std::make_unique<workflows::StudyLoop>(workflows::StudyLoop::Parts{
+        settings, *index, *archive, model, load_model, send, clock, uid, program_version(), crashed});
     return {};
 }
 

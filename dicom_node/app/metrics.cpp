@@ -42,10 +42,9 @@ Result<Rows> read_rows(storage::Connection& db) {
     constexpr int kMany = 100000;
     Rows rows;
     SCOPENODE_ASSIGN(rows.totals, storage::totals(db));
-    for (auto& [state, count] : rows.jobs) {
-        SCOPENODE_ASSIGN(const auto list, storage::list_jobs(db, state, kMany));
-        count = static_cast<std::int64_t>(list.size());
-    }
+    SCOPENODE_ASSIGN(const auto jobs, storage::count_jobs(db));
+    for (const auto& [state, count] : jobs)
+        if (const auto known = rows.jobs.find(state); known != rows.jobs.end()) known->second = count;
     for (auto& [state, count] : rows.outbox) {
         SCOPENODE_ASSIGN(const auto list, storage::list_outbox(db, state, kMany));
         count = static_cast<std::int64_t>(list.size());
@@ -99,6 +98,9 @@ Result<std::string> metrics_text(const MetricsSources& sources) {
     text.single("scopenode_oldest_runnable_job_seconds", "gauge",
                 "Wait of the oldest job that could run now.",
                 static_cast<double>(sources.loop.oldest_runnable_job_ms()) / 1000);
+    text.single("scopenode_inference_rests", "gauge",
+                "1 while scoring waits because memory or disk failed: somebody has to look.",
+                sources.loop.inference_rests() ? 1 : 0);
     const auto counters = sources.index.counters();
     text.single("scopenode_index_commits_total", "counter", "Commits of the index.", counters.commits);
     text.single("scopenode_index_writes_total", "counter", "Writes that shared these commits.",

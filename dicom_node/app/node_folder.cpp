@@ -21,6 +21,9 @@ namespace fs = std::filesystem;
 fs::path database_file(const fs::path& node) {
     return node / "index.sqlite";
 }
+fs::path crash_mark(const fs::path& node) {
+    return node / "run" / "crash";
+}
 fs::path ready_file(const fs::path& node) {
     return node / "run" / "ready.json";
 }
@@ -157,17 +160,21 @@ Result<ml::ModelFiles> champion_model(storage::Index& index, const fs::path& nod
     return fail(Code::kNotFound, "no model serves in {}", node.string());
 }
 
-namespace {
-
-Result<ml::ModelFiles> registered_model(const fs::path& node, const std::string& id) {
-    const SystemClock clock;
-    SCOPENODE_ASSIGN(const auto index, open_reader(node, clock));
-    if (id.empty()) return champion_model(*index, node);
+Result<ml::ModelFiles> registered_model(storage::Index& index, const fs::path& node, const std::string& id) {
     SCOPENODE_ASSIGN(const auto rows,
-                     index->read([](storage::Connection& db) { return storage::list_models(db); }));
+                     index.read([](storage::Connection& db) { return storage::list_models(db); }));
     for (const auto& row : rows)
         if (row.id == id) return ml::read_model_folder(node / row.path);
     return fail(Code::kNotFound, "no model {} in {}: `scopenode models list` names them", id, node.string());
+}
+
+namespace {
+
+Result<ml::ModelFiles> model_of_node(const fs::path& node, const std::string& id) {
+    const SystemClock clock;
+    SCOPENODE_ASSIGN(const auto index, open_reader(node, clock));
+    if (id.empty()) return champion_model(*index, node);
+    return registered_model(*index, node, id);
 }
 
 }  // namespace
@@ -175,12 +182,12 @@ Result<ml::ModelFiles> registered_model(const fs::path& node, const std::string&
 Result<ml::ModelFiles> chosen_model(const std::string& node, const std::string& model) {
     std::error_code ec;
     if (!model.empty() && fs::is_directory(model, ec)) return ml::read_model_folder(model);
-    if (!node.empty()) return registered_model(node, model);
+    if (!node.empty()) return model_of_node(node, model);
     if (model.empty()) return embedded_model();
     if (auto built_in = embedded_model(); built_in && built_in->id() == model) return built_in;
     if (std::error_code none; !fs::exists(node_folder("") / "node.json", none))
         return fail(Code::kNotFound, "no model '{}': it is no folder, and no node is named (--node)", model);
-    return registered_model(node_folder(""), model);
+    return model_of_node(node_folder(""), model);
 }
 
 Result<ml::Preset> chosen_preset(const std::string& name) {

@@ -17,9 +17,10 @@ namespace scopenode::dicom_node {
 
 /// Where things stand in a node folder:
 ///   node.json  node_uid  index.sqlite  models/<id>/  objects/  quarantine/
-///   run/{lock,control.sock,ready.json}
+///   run/{lock,control.sock,ready.json,crash}
 std::filesystem::path database_file(const std::filesystem::path& node);
 std::filesystem::path ready_file(const std::filesystem::path& node);
+std::filesystem::path crash_mark(const std::filesystem::path& node);
 /// The UID of this installation, made by init.
 Result<std::string> node_uid(const std::filesystem::path& node);
 
@@ -49,6 +50,8 @@ Result<std::string> register_model(storage::Index& index, const std::filesystem:
 Result<ml::ModelFiles> embedded_model();
 /// The model that serves in a node.
 Result<ml::ModelFiles> champion_model(storage::Index& index, const std::filesystem::path& node);
+Result<ml::ModelFiles> registered_model(storage::Index& index, const std::filesystem::path& node,
+                                        const std::string& id);
 /// `--model ID|DIR` and `--node DIR` of the offline commands; both empty: the built-in model.
 Result<ml::ModelFiles> chosen_model(const std::string& node, const std::string& model);
 

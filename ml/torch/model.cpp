@@ -8,6 +8,14 @@
 namespace scopenode::ml {
 namespace {
 
+/// LibTorch has had several exceptions for it, by device and version: their words have stayed.
+bool is_lack_of_memory(const std::string& message) {
+    for (const char* words :
+         {"out of memory", "can't allocate memory", "not enough memory", "std::bad_alloc"})
+        if (message.find(words) != std::string::npos) return true;
+    return false;
+}
+
 class LoadedModel final : public Model {
   public:
     LoadedModel(Manifest manifest, std::string sha256, std::shared_ptr<Scopeformer> network,
@@ -26,7 +34,7 @@ class LoadedModel final : public Model {
 
     Result<std::vector<Scores>> infer(std::span<const HuImage> slices) const override {
         for (const HuImage& slice : slices) SCOPENODE_TRY(check_slice(slice));
-        return guard(Code::kInternal, [&]() -> Result<std::vector<Scores>> {
+        auto inferred = guard(Code::kInternal, [&]() -> Result<std::vector<Scores>> {
             const std::lock_guard lock(mutex_);
             c10::InferenceMode inference;
             std::vector<Scores> scores;
@@ -36,6 +44,9 @@ class LoadedModel final : public Model {
                     infer_batch(slices.subspan(begin, std::min(batch_, slices.size() - begin)), scores));
             return scores;
         });
+        if (!inferred && is_lack_of_memory(inferred.error().message))
+            return fail(Code::kOutOfResources, "{} has no memory for {} slices", device(), slices.size());
+        return inferred;
     }
 
   private:

@@ -99,6 +99,13 @@ void read_patient_and_study(const Texts& text, InstanceHeader& h) {
     h.study_description = text(DCM_StudyDescription);
     h.referring_physician = text(DCM_ReferringPhysicianName);
     h.timezone_offset = text(DCM_TimezoneOffsetFromUTC);
+    h.study_objects = std::max(0, integer_of(text.item, DCM_NumberOfStudyRelatedInstances, 0));
+    h.requested_priority = text(DCM_RequestedProcedurePriority);
+    DcmItem* request = nullptr;
+    if (h.requested_priority.empty() &&
+        text.item.findAndGetSequenceItem(DCM_RequestAttributesSequence, request).good())
+        h.requested_priority = Texts{*request, text.charset}(DCM_RequestedProcedurePriority);
+    if (h.requested_priority.empty()) h.requested_priority = text(DCM_RETIRED_StudyPriorityID);
 }
 
 void read_series(const Texts& text, InstanceHeader& h) {

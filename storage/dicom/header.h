@@ -29,6 +29,8 @@ struct InstanceHeader {
     std::optional<std::array<double, 3>> position_mm;                 ///< (0020,0032)
     bool has_pixels = false;
     bool has_rsna_quirk = false;                                      ///< see storage/dicom/rescale.h
+    int study_objects = 0;                                            ///< (0020,1208), 0 when absent
+    std::string requested_priority;                                   ///< (0040,1003), of a request too; else (0032,000C)
     std::string timezone_offset;                                      ///< (0008,0201) or ""
 };
 

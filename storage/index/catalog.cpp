@@ -96,6 +96,12 @@ StudyRow study_row(SQLite::Statement& s) {
     r.revision = static_cast<int>(integer(s, 13));
     r.series = static_cast<int>(integer(s, 14));
     r.instances = static_cast<int>(integer(s, 15));
+    r.opened = maybe(s, 16);
+    r.priority = static_cast<int>(integer(s, 17));
+    r.priority_by = text(s, 18);
+    r.crashes = static_cast<int>(integer(s, 19));
+    r.kills = static_cast<int>(integer(s, 20));
+    r.request = text(s, 21);
     return r;
 }
 
@@ -106,7 +112,8 @@ StudyRow study_row(SQLite::Statement& s) {
     " (SELECT coalesce(max(revision), 0) FROM results r WHERE r.study = s.id),"                              \
     " (SELECT count(*) FROM series e WHERE e.study = s.id AND e.own = 0),"                                   \
     " (SELECT count(*) FROM series e JOIN instances i ON i.series = e.id WHERE e.study = s.id AND e.own = 0" \
-    " AND i.conflict = 0) FROM studies s JOIN patients p ON p.id = s.patient "
+    " AND i.conflict = 0), s.opened, s.priority, s.priority_by, s.crashes, s.kills, s.request"               \
+    " FROM studies s JOIN patients p ON p.id = s.patient "
 
 std::optional<StudyRow> one_study(SQLite::Statement& s) {
     if (!s.executeStep()) return std::nullopt;
@@ -135,12 +142,13 @@ InstanceRow instance_row(SQLite::Statement& s) {
     r.conflict = integer(s, 11) != 0;
     r.eligible = integer(s, 12) != 0;
     r.reason_code = text(s, 13);
+    r.wanted = integer(s, 14) != 0;
     return r;
 }
 
 #define SCOPENODE_INSTANCE_COLUMNS                                                                        \
     "SELECT i.id, i.series, e.study, i.sop_instance_uid, i.sop_class_uid, i.transfer_syntax_uid, i.path," \
-    " i.bytes, i.file_sha256, i.received, i.calling_ae, i.conflict, i.eligible, i.reason_code"            \
+    " i.bytes, i.file_sha256, i.received, i.calling_ae, i.conflict, i.eligible, i.reason_code, i.wanted"  \
     " FROM instances i JOIN series e ON e.id = i.series "
 
 std::vector<InstanceRow> all_instances(SQLite::Statement& s) {
@@ -226,7 +234,7 @@ Result<std::vector<SeriesRow>> series_of(Connection& db, std::int64_t study_id) 
         auto& s = query(
             db,
             "SELECT id, study, series_uid, modality, description, body_part, series_number, judged, eligible,"
-            " reason_code, reason_text, own,"
+            " reason_code, reason_text, own, pixel_code, pixel_text,"
             " (SELECT count(*) FROM instances i WHERE i.series = series.id AND i.conflict = 0)"
             " FROM series WHERE study = ? ORDER BY id",
             study_id);
@@ -245,7 +253,9 @@ Result<std::vector<SeriesRow>> series_of(Connection& db, std::int64_t study_id) 
             r.reason_code = text(s, 9);
             r.reason_text = text(s, 10);
             r.own = integer(s, 11) != 0;
-            r.instances = static_cast<int>(integer(s, 12));
+            r.pixel_code = text(s, 12);
+            r.pixel_text = text(s, 13);
+            r.instances = static_cast<int>(integer(s, 14));
             rows.push_back(std::move(r));
         }
         return rows;
@@ -280,31 +290,10 @@ Status judge_series(Connection& db, std::int64_t series_id, const Judgement& j) 
     });
 }
 
-Status set_study_state(Connection& db, std::int64_t study_id, const std::string& state) {
-    return run([&]() -> Status {
-        execute(db, "UPDATE studies SET state = ? WHERE id = ?", state, study_id);
-        return {};
-    });
-}
-
-Status set_study_due(Connection& db, std::int64_t study_id, std::optional<UtcMs> due) {
-    return run([&]() -> Status {
-        execute(db, "UPDATE studies SET due = ? WHERE id = ?", due, study_id);
-        return {};
-    });
-}
-
 Result<std::vector<StudyRow>> studies_due(Connection& db, UtcMs now) {
     return run([&]() -> Result<std::vector<StudyRow>> {
         return all_studies(
             query(db, SCOPENODE_STUDY_COLUMNS "WHERE s.due IS NOT NULL AND s.due <= ? ORDER BY s.due", now));
-    });
-}
-
-Status complete_study(Connection& db, std::int64_t study_id, const std::string& by) {
-    return run([&]() -> Status {
-        execute(db, "UPDATE studies SET due = NULL, completed_by = ? WHERE id = ?", by, study_id);
-        return {};
     });
 }
 

@@ -22,7 +22,12 @@ struct StudyRow {
     int revision = 0;                ///< of the last result; 0: none yet
     UtcMs first_received = 0, last_received = 0;
     std::optional<UtcMs> due;        ///< the quiet timer: complete when this has passed
-    std::string completed_by;        ///< "", "quiet time", "command"
+    std::string completed_by;        ///< "" or the evidence that decided
+    std::optional<UtcMs> opened;     ///< first object of the arrival that is going on
+    int priority = 0;                ///< 0 routine, 1 high, 2 STAT
+    std::string priority_by;
+    int crashes = 0, kills = 0;      ///< of the program while it worked on the study, see storage/index/slices.h
+    std::string request;             ///< JSON of a person's wish to have it done again, or ""
     int series = 0, instances = 0;   ///< counts
 };
 struct SeriesRow {
@@ -31,6 +36,7 @@ struct SeriesRow {
     bool judged = false;
     bool eligible = false;
     std::string reason_code, reason_text;   ///< of the last judgement
+    std::string pixel_code, pixel_text;     ///< what the pixels say against it, once they were seen
     int instances = 0;
     bool own = false;                ///< written by this node (results)
 };
@@ -45,6 +51,7 @@ struct InstanceRow {
     bool eligible = false;           ///< of the last judgement of its series
     std::string reason_code;         ///< why not, per slice ("" when eligible)
     bool conflict = false;           ///< other content under a UID that was known before
+    bool wanted = false;             ///< to be scored
 };
 
 struct NewInstance {
@@ -114,11 +121,32 @@ struct Judgement {
 Status judge_series(Connection& db, std::int64_t series_id, const Judgement& judgement);
 
 Status set_study_state(Connection& db, std::int64_t study_id, const std::string& state);
-Status set_study_due(Connection& db, std::int64_t study_id, std::optional<UtcMs> due);
-/// Studies whose quiet timer has run out.
+/// When to look at the study again; opens it when it is not open.
+Status set_study_due(Connection& db, std::int64_t study_id, UtcMs due, UtcMs now);
+/// Studies that are to be looked at.
 Result<std::vector<StudyRow>> studies_due(Connection& db, UtcMs now);
-/// Marks complete: clears the timer, records by whom.
+/// What will complete an open study at the next look.
+Status set_completed_by(Connection& db, std::int64_t study_id, const std::string& by);
+Result<bool> any_study_open(Connection& db);
+/// Marks complete: ends the arrival and its timer, records by what.
 Status complete_study(Connection& db, std::int64_t study_id, const std::string& by);
+Status set_study_priority(Connection& db, std::int64_t study_id, int priority, const std::string& by);
+Status set_study_request(Connection& db, std::int64_t study_id, const std::string& request);
+/// What the pixels say against a series ("" nothing): kept for every later judgement.
+Status set_pixel_reason(Connection& db, std::int64_t series_id, const std::string& code, const std::string& text);
+/// The wall clock was set: moves every time that something waits for, in studies, jobs and outbox.
+Status shift_deadlines(Connection& db, UtcMs by);
+/// The wall clock was set back while the node was down: what lies in the future waits from now on.
+Status pull_deadlines(Connection& db, UtcMs now);
+
+/// What speaks for or against a study being complete, written when it happens.
+struct EvidenceRow {
+    UtcMs time = 0;
+    std::string kind, detail;
+    bool decided = false;            ///< it made the study complete
+};
+Status add_evidence(Connection& db, std::int64_t study_id, const EvidenceRow& row);
+Result<std::vector<EvidenceRow>> evidence_of(Connection& db, std::int64_t study_id);
 
 struct Totals {
     std::int64_t studies = 0, series = 0, instances = 0, bytes = 0, quarantined = 0;

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "storage/index/audit.h"
+#include "storage/index/migrate.h"
 #include "storage/index/queue.h"
 #include "storage/index/results.h"
 #include "tests/unit/storage/node.h"
@@ -42,7 +43,7 @@ TEST_CASE("an index of a newer program is refused and both versions are named") 
         REQUIRE_FALSE(opened);
         CHECK(opened.error().code == Code::kNewerDatabase);
         CHECK(opened.error().message.find("99") != std::string::npos);
-        CHECK(opened.error().message.find("up to 1") != std::string::npos);
+        CHECK(opened.error().message.find(fmt::format("up to {}", newest_version())) != std::string::npos);
     }
 }
 
@@ -81,8 +82,9 @@ TEST_CASE("a commit that fails is told to its writer and the next one goes on") 
     Node node;
     const Status failed = node.index->write([](Connection& db) -> Status {
         db.handle().exec("PRAGMA defer_foreign_keys = ON");
-        db.handle().exec("INSERT INTO series (study, series_uid, modality, description, body_part, series_number)"
-                         " VALUES (4711, '2.25.1', '', '', '', '')");
+        db.handle().exec(
+            "INSERT INTO series (study, series_uid, modality, description, body_part, series_number)"
+            " VALUES (4711, '2.25.1', '', '', '', '')");
         return {};
     });
     REQUIRE_FALSE(failed);
@@ -133,7 +135,7 @@ TEST_CASE("eight threads claim forty jobs and none twice") {
     REQUIRE(node.store(Ct{}));
     REQUIRE(node.index->write([](Connection& db) -> Status {
         for (int revision = 1; revision <= 40; ++revision)
-            SCOPENODE_TRY(add_job(db, "study", 1, revision, 5));
+            SCOPENODE_TRY(add_job(db, {"study", 1, revision, 0, ""}, 5));
         return {};
     }));
     std::mutex mutex;
@@ -144,7 +146,7 @@ TEST_CASE("eight threads claim forty jobs and none twice") {
             for (bool more = true; more;) {
                 more = false;
                 (void)node.index->write([&](Connection& db) -> Status {
-                    SCOPENODE_ASSIGN(const auto job, claim_job(db, 10));
+                    SCOPENODE_ASSIGN(const auto job, claim_job(db, 10, 1000, "me"));
                     if (!job) return {};
                     more = true;
                     std::lock_guard lock(mutex);
@@ -162,21 +164,73 @@ TEST_CASE("a job is tried again later and survives the process that ran it") {
     Node node;
     REQUIRE(node.store(Ct{}));
     REQUIRE(node.index->write([](Connection& db) -> Status {
-        SCOPENODE_ASSIGN(const auto id, add_job(db, "study", 1, 1, 100));
-        CHECK(*add_job(db, "study", 1, 1, 100) == id);
-        CHECK_FALSE(claim_job(db, 99)->has_value());
-        CHECK((*claim_job(db, 100))->attempts == 1);
-        CHECK(cancel_job(db, id, 100).error().code == Code::kConflict);
-        SCOPENODE_TRY(fail_job(db, id, "disk", 500, 110));
-        CHECK_FALSE(claim_job(db, 499)->has_value());
-        CHECK((*claim_job(db, 500))->last_error == "disk");
+        const NewJob first{"study", 1, 1, 0, ""};
+        SCOPENODE_ASSIGN(const auto id, add_job(db, first, 100));
+        CHECK(*add_job(db, first, 100) == id);
+        const auto claim = [&](UtcMs now) { return claim_job(db, now, 10'000, "me").value(); };
+        CHECK_FALSE(claim(99).has_value());
+        auto job = claim(100);
+        CHECK(job->attempts == 1);
+        SCOPENODE_TRY(fail_job(db, *job, "disk", 500, 110));
+        CHECK_FALSE(claim(499).has_value());
+        CHECK(claim(500)->last_error == "disk");
         CHECK(*requeue_running_jobs(db) == 1);
-        CHECK((*claim_job(db, 500))->attempts == 3);
-        SCOPENODE_TRY(fail_job(db, id, "for good", std::nullopt, 600));
+        job = claim(500);
+        CHECK(job->attempts == 3);
+        SCOPENODE_TRY(fail_job(db, *job, "for good", std::nullopt, 600));
         CHECK((*find_job(db, id))->state == "failed");
         SCOPENODE_TRY(retry_job(db, id, 700));
         CHECK(retry_job(db, id, 700).error().code == Code::kConflict);
         CHECK(retry_job(db, 999, 700).error().code == Code::kNotFound);
+        return {};
+    }));
+}
+
+TEST_CASE("a job belongs to its claim until the lease ends or a person cancels it") {
+    Node node;
+    REQUIRE(node.store(Ct{}));
+    REQUIRE(node.index->write([](Connection& db) -> Status {
+        SCOPENODE_ASSIGN(const auto id, add_job(db, {"study", 1, 1, 0, ""}, 100));
+        const auto stuck = claim_job(db, 100, 1000, "stuck").value();
+        CHECK_FALSE(claim_job(db, 1099, 1000, "other").value().has_value());
+        CHECK(**next_job_due(db) == 1100);
+        SCOPENODE_TRY(renew_lease(db, *stuck, 2000));
+        CHECK_FALSE(claim_job(db, 1999, 1000, "other").value().has_value());
+        const auto other = claim_job(db, 2000, 1000, "other").value();
+        REQUIRE(other);
+        CHECK(other->attempts == 2);
+        CHECK(renew_lease(db, *stuck, 9000).error().code == Code::kCancelled);
+        CHECK(finish_job(db, *stuck, 2001).error().code == Code::kCancelled);
+        CHECK(fail_job(db, *stuck, "late", 2001, 2001).error().code == Code::kCancelled);
+        SCOPENODE_TRY(cancel_job(db, id, 2100));
+        CHECK(finish_job(db, *other, 2200).error().message.find("cancelled") != std::string::npos);
+        CHECK(cancel_job(db, id, 2300).error().code == Code::kConflict);
+        CHECK((*find_job(db, id))->state == "cancelled");
+        return {};
+    }));
+}
+
+TEST_CASE("STAT goes before forty routine jobs but not before one that has waited long") {
+    Node node;
+    REQUIRE(node.store(Ct{}));
+    REQUIRE(node.index->write([](Connection& db) -> Status {
+        constexpr UtcMs kStart = 1'000'000'000;
+        SCOPENODE_ASSIGN(const auto old,
+                         add_job(db, {"study", 1, 1, 0, ""}, kStart - 2 * kPriorityStepMs - 1));
+        for (int revision = 2; revision <= 41; ++revision)
+            SCOPENODE_TRY(add_job(db, {"study", 1, revision, 0, ""}, kStart));
+        SCOPENODE_ASSIGN(const auto stat, add_job(db, {"study", 1, 42, 2, ""}, kStart + 5));
+        SCOPENODE_ASSIGN(const auto high, add_job(db, {"study", 1, 43, 1, ""}, kStart + 6));
+        const auto next = [&] { return claim_job(db, kStart + 10, 1000, "me").value()->id; };
+        CHECK(next() == old);
+        CHECK(next() == stat);
+        CHECK(next() == high);
+        SCOPENODE_TRY(set_job_priority(db, 1, 0));
+        CHECK((*claim_job(db, kStart + 10, 1000, "me"))->revision == 2);
+        std::map<std::string, std::int64_t> counts;
+        const auto counted = count_jobs(db);
+        for (const auto& [state, count] : *counted) counts[state] = count;
+        CHECK(counts == std::map<std::string, std::int64_t>{{"queued", 39}, {"running", 4}});
         return {};
     }));
 }

@@ -102,7 +102,7 @@ TEST_CASE("The three threads bring a study from its last slice to the peer") {
     };
     std::shared_ptr<const ml::Model> model(&loop.model, [](const ml::Model*) {});
     workflows::StudyLoop threads(
-        {loop.settings, *loop.index, *loop.archive, model, send, clock, "2.25.7", "0.0"});
+        {loop.settings, *loop.index, *loop.archive, model, {}, send, clock, "2.25.7", "0.0"});
     const SmallStudy study;
     loop.receive(study, 0, 9);
     REQUIRE(threads.start());

@@ -21,7 +21,9 @@ namespace scopenode::test {
 class HandClock final : public Clock {
   public:
     UtcMs now() const override { return time; }
+    std::int64_t steady_ms() const override { return time - set_by; }
     UtcMs time = 1'790'000'000'000;
+    UtcMs set_by = 0;  ///< how far somebody has moved it
 };
 
 /// Finds bleeding in slices that are brighter than 100 HU in the middle; counts what it was asked.
@@ -36,7 +38,10 @@ class FakeModel final : public ml::Model {
     const std::string& manifest_sha256() const override { return sha256_; }
     std::string device() const override { return "cpu"; }
     Result<std::vector<ml::Scores>> infer(std::span<const HuImage> slices) const override {
-        if (failing) return fail(Code::kOutOfResources, "no memory");
+        if (before) before();
+        if (failing || slices.size() > most) return fail(Code::kOutOfResources, "no memory");
+        for (const HuImage& image : slices)
+            if (image.hu[0] == poison) return fail(Code::kInternal, "a poisonous slice");
         slices_seen += static_cast<int>(slices.size());
         std::vector<ml::Scores> all;
         for (const HuImage& image : slices) {
@@ -47,6 +52,9 @@ class FakeModel final : public ml::Model {
     }
     mutable int slices_seen = 0;
     bool failing = false;
+    std::function<void()> before;  ///< called at each batch
+    std::size_t most = 1000;    ///< slices that its memory holds
+    float poison = 1e9F;        ///< it throws out slices whose first value is this
 
   private:
     ml::Manifest manifest_;
@@ -62,7 +70,9 @@ struct Loop {
     std::unique_ptr<storage::Archive> archive;
     FakeModel model;
     std::unique_ptr<workflows::Intake> intake;
+    std::unique_ptr<workflows::SliceScorer> scorer;
     std::unique_ptr<workflows::StudyWork> work;
+    std::function<Result<std::shared_ptr<const ml::Model>>(const std::string&)> other_model;
     std::atomic<bool> stopping{false};
 
     Loop() {
@@ -72,11 +82,17 @@ struct Loop {
         archive = storage::Archive::open(folder.path(), *index, real_files(), 0).value();
         restart();
     }
-    void restart() {
-        intake = std::make_unique<workflows::Intake>(settings, *index, *archive, clock);
-        work = std::make_unique<workflows::StudyWork>(
-            workflows::StudyWork::Parts{settings, *index, *archive, model, clock, "2.25.7", "0.0"});
-        REQUIRE(index->write([](storage::Connection& db) -> Status {
+    /// The process ends and another one starts; `crashed`: by a fault of its own.
+    void restart(bool crashed = false) {
+        const std::shared_ptr<const ml::Model> served(&model, [](const ml::Model*) {});
+        intake = std::make_unique<workflows::Intake>(settings, *index, *archive, clock,
+                                                     workflows::score_key(model, settings));
+        scorer = std::make_unique<workflows::SliceScorer>(
+            workflows::SliceScorer::Parts{settings, *index, *archive, served, clock});
+        work = std::make_unique<workflows::StudyWork>(workflows::StudyWork::Parts{
+            settings, *index, *archive, served, other_model, clock, "2.25.7", "0.0"});
+        REQUIRE(index->write([&](storage::Connection& db) -> Status {
+            SCOPENODE_TRY(storage::count_deaths(db, crashed));
             SCOPENODE_TRY(storage::requeue_running_jobs(db));
             return {};
         }));

@@ -1,0 +1,16 @@
+#pragma once
+#include <filesystem>
+
+#include "base/core/result.h"
+
+namespace scopenode {
+
+/// Remembers that the process died of a fault of its own (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT): the
+/// handler writes the signal's number into `file` and lets the process die as it would have. A kill from
+/// outside leaves nothing. Signals that somebody else handles (sanitizers) are left to them. Once per
+/// process.
+Status mark_crashes(const std::filesystem::path& file);
+/// What the process before this one left; the mark is removed.
+bool take_crash_mark(const std::filesystem::path& file);
+
+}  // namespace scopenode
