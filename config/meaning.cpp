@@ -59,8 +59,6 @@ std::vector<Fault> meaning_faults(const Settings& settings) {
     for (std::size_t i = 0; i < settings.intake.stat_callers.size(); ++i)
         if (!is_legal_ae_title(settings.intake.stat_callers[i]))
             faults.push_back({fmt::format("/intake/stat_callers/{}", i), kAeTitle});
-    if (settings.intake.longest_wait_seconds < settings.intake.quiet_seconds)
-        faults.push_back({"/intake/longest_wait_seconds", "must not be less than quiet_seconds"});
     for (std::size_t i = 0; i < dimse.allowed_callers.size(); ++i)
         if (!is_legal_ae_title(dimse.allowed_callers[i]))
             faults.push_back({fmt::format("/dimse/allowed_callers/{}", i), kAeTitle});

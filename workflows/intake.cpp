@@ -257,7 +257,7 @@ CompletionRules Intake::rules_for(const std::string& caller) const {
     const auto& intake = settings_.intake;
     const auto by_ae = intake.quiet_seconds_by_ae.find(caller);
     const int quiet = by_ae == intake.quiet_seconds_by_ae.end() ? intake.quiet_seconds : by_ae->second;
-    return {UtcMs{1000} * quiet, intake.patience, UtcMs{1000} * intake.longest_wait_seconds};
+    return {UtcMs{1000} * quiet, intake.patience, UtcMs{1000} * std::max(quiet, intake.longest_wait_seconds)};
 }
 
 Status Intake::write(Connection& db, const Judged& judged, bool arrived, UtcMs now) {

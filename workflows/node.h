@@ -40,8 +40,10 @@ class StudyLoop {
     Status start();
     /// Waits for the steps that are running; what is left goes on at the next start.
     void stop();
-    /// Something was received or changed.
+    /// Something was received: taken up within a quarter of a second, with all that came meanwhile.
     void wake();
+    /// A person or a peer said something about a study: taken up at once.
+    void signal();
     /// Oldest job that could run now and does not, in ms (0: none): for /metrics.
     std::int64_t oldest_runnable_job_ms() const;
     /// Scoring rests because memory or disk failed: an alarm.

@@ -121,6 +121,15 @@ void StudyLoop::wake() {
     state_->wake_delivery();
 }
 
+void StudyLoop::signal() {
+    {
+        std::lock_guard lock(state_->mutex);
+        if (state_->intake_worker) state_->intake_worker->wake();
+    }
+    state_->wake_work();
+    state_->wake_delivery();
+}
+
 std::int64_t StudyLoop::oldest_runnable_job_ms() const {
     const auto due = state_->p.index.read(storage::next_job_due);
     if (!due || !*due) return 0;

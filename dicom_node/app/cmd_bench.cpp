@@ -141,13 +141,17 @@ void add_bench_command(CLI::App& app, int& exit_code) {
     receive->add_flag("--json", options->as_json, "On one line");
     receive->callback([options, &exit_code] { exit_code = print(bench_receive(*options)); });
 
-    auto slices = std::make_shared<int>(40);
-    auto as_json = std::make_shared<bool>(false);
+    auto wanted = std::make_shared<ReportBench>();
     CLI::App* speed =
         bench->add_subcommand("report", "From the last acknowledged slice to the report in a PACS");
-    speed->add_option("--slices", *slices)->check(CLI::Range(8, 1000))->capture_default_str();
-    speed->add_flag("--json", *as_json, "On one line");
-    speed->callback([slices, as_json, &exit_code] { exit_code = print(bench_report(*slices, *as_json)); });
+    speed->add_option("--slices", wanted->slices)->check(CLI::Range(8, 1000))->capture_default_str();
+    speed
+        ->add_option("--rate", wanted->rate,
+                     "Slices a second, as a scanner sends them; 0: as fast as it goes")
+        ->check(CLI::Range(0.0, 1000.0))
+        ->capture_default_str();
+    speed->add_flag("--json", wanted->one_line, "On one line");
+    speed->callback([wanted, &exit_code] { exit_code = print(bench_report(*wanted)); });
     add_bench_model_commands(*bench, exit_code);
 }
 

@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <set>
+#include <thread>
 
 #include "base/core/progress.h"
 #include "config/settings.h"
@@ -16,6 +18,7 @@ struct Wanted {
     std::string peer, calling_ae = "SCOPENODE";
     std::vector<std::string> paths;
     int timeout_seconds = 30;
+    double rate = 0;  ///< objects a second; 0: as fast as it goes
 };
 
 Result<std::vector<fs::path>> files_of(const std::vector<std::string>& paths, std::set<fs::path>& found) {
@@ -48,14 +51,21 @@ Status send(const Wanted& wanted) {
     Progress progress("sending", files.size());
     options.calling_ae = wanted.calling_ae;
     options.timeout_seconds = wanted.timeout_seconds;
-    options.on_progress = [&](std::size_t done, std::size_t) { progress.advance(done); };
+    const auto begin = std::chrono::steady_clock::now();
+    options.on_progress = [&](std::size_t done, std::size_t total) {
+        progress.advance(done);
+        if (wanted.rate > 0 && done < total)
+            std::this_thread::sleep_until(
+                begin + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                            std::chrono::duration<double>(static_cast<double>(done) / wanted.rate)));
+    };
     SCOPENODE_ASSIGN(const auto report, send_files(peer, files, options));
     progress.finish();
     for (const auto& line : report.failures) fmt::print(stderr, "scopenode: {}\n", line);
     const std::size_t objects = files.size() - static_cast<std::size_t>(report.passed_over);
-    fmt::print("{} of {} sent{}\n", report.sent, objects,
-               report.passed_over == 0 ? ""
-                                       : fmt::format(", {} without DICOM passed over", report.passed_over));
+    fmt::print(
+        "{} of {} sent{}\n", report.sent, objects,
+        report.passed_over == 0 ? "" : fmt::format(", {} without DICOM passed over", report.passed_over));
     if (!report.failures.empty())
         return fail(Code::kPeerRefused, "{} of {} files were not sent", report.failures.size(), objects);
     if (report.sent == 0) return fail(Code::kNotFound, "nothing to send: no DICOM object was found");
@@ -73,6 +83,10 @@ void add_send_command(CLI::App& app, int& exit_code) {
     command->add_option("--timeout", wanted->timeout_seconds, "Seconds to wait for the peer")
         ->check(CLI::Range(1, 3600))
         ->capture_default_str();
+    command
+        ->add_option("--rate", wanted->rate,
+                     "Objects a second, as a modality makes them; 0: as fast as it goes")
+        ->check(CLI::Range(0.0, 10000.0));
     command->callback([wanted, &exit_code] {
         const Status done = send(*wanted);
         exit_code = done ? 0 : report(done.error());

@@ -116,7 +116,7 @@ Status Node::listen() {
                                              }));
     SCOPENODE_ASSIGN(control, ControlServer::start(dir, [this](const std::vector<std::string>& words) {
                          auto done = carry_out(*archive, settings, clock, words);
-                         loop->wake();
+                         loop->signal();
                          return done;
                      }));
     return {};
@@ -163,6 +163,7 @@ void Node::stop() {
     if (dimse) dimse->stop(kDrainSeconds);
     if (loop) loop->stop();
     if (http) http->stop();
+    (void)take_crash_mark(crash_mark(dir));
 }
 
 }  // namespace

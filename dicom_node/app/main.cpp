@@ -46,7 +46,8 @@ int wrong_usage(const CLI::App& app, const CLI::ParseError& error) {
         if (c == '\n') c = ' ';
     // The library asks for a subcommand before it looks at what was typed in its place.
     if (const auto rest = app.remaining(true); !rest.empty())
-        what = fmt::format("there is no {} '{}'", rest.front().starts_with('-') ? "option" : "command", rest.front());
+        what = fmt::format("there is no {} '{}'", rest.front().starts_with('-') ? "option" : "command",
+                           rest.front());
     fmt::print(stderr, "scopenode: {}; see `{} --help`\n", what, typed(app));
     return 2;
 }
