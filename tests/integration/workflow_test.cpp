@@ -151,9 +151,9 @@ TEST_CASE("a PACS that refuses for good ends the delivery at once and a person c
     for (const auto& one : refused)
         CHECK(node.command({"outbox", "retry", std::to_string(one["id"].get<int>())}).rc == 0);
     REQUIRE_MESSAGE(eventually([&] {
-                        for (const auto& one : node.ask({"outbox", "list"})["deliveries"])
-                            if (one["state"] != "sent") return false;
-                        return true;
+                        const json all = node.ask({"outbox", "list"})["deliveries"];
+                        return std::all_of(all.begin(), all.end(),
+                                           [](const json& one) { return one["state"] == "sent"; });
                     }),
                     node.log());
     CHECK(node.stop() == 0);
