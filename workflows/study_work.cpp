@@ -8,6 +8,7 @@
 #include "storage/index/audit.h"
 #include "storage/index/catalog.h"
 #include "workflows/analysis.h"
+#include "workflows/eligibility.h"
 #include "workflows/reasons.h"
 
 namespace scopenode::workflows {
@@ -156,7 +157,7 @@ Status StudyWork::infer_missing(Task& task, std::vector<Reason>& reasons, const 
         return {};
     };
     SCOPENODE_ASSIGN(const auto inferred,
-                     infer_files(p_.model, files, p_.settings.inference.batch, rescale(), keep));
+                     infer_files(p_.model, pixels_, files, p_.settings.inference.batch, rescale(), keep));
     const auto& faults = inferred.faults;
     if (!faults.empty())
         reasons.push_back(
@@ -208,6 +209,7 @@ Result<StudyAnalysis> StudyWork::analyse(Task& task, const std::atomic<bool>& st
     for (const InstanceHeader& header : headers) all.push_back(&header);
     if (auto said = rescale_reason(task.set.series_uid, all, rescale()))
         analysis.reasons.push_back(std::move(*said));
+    for (auto& remark : series_remarks(all)) analysis.reasons.push_back(std::move(remark));
     if (analysis.slices.empty())
         return fail(Code::kUnsupported, "no slice of series {} could be decoded", task.set.series_uid);
     const auto usable = static_cast<int>(analysis.slices.size());

@@ -10,7 +10,7 @@
 #include "config/settings.h"
 #include "ml/model.h"
 #include "storage/archive/archive.h"
-#include "storage/dicom/rescale.h"
+#include "storage/dicom/pixel_reader.h"
 #include "storage/index/queue.h"
 #include "storage/index/results.h"
 #include "workflows/intake.h"
@@ -33,6 +33,7 @@ class StudyWork {
         const ml::Model& model;
         const Clock& clock;
         std::string node_uid, program_version;
+        std::vector<std::string> decoder = {};  ///< of a PixelReader
     };
     explicit StudyWork(Parts parts) : p_(std::move(parts)) {}
 
@@ -65,6 +66,7 @@ class StudyWork {
     std::string score_key() const;
 
     Parts p_;
+    storage::PixelReader pixels_{p_.decoder};
     std::optional<std::pair<storage::JobRow, Error>> unended_;  ///< its failure is not in the index yet
 };
 

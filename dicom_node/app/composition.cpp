@@ -74,8 +74,8 @@ Status Node::open() {
     auto send = [this](const config::Destination& peer, const workflows::SendItem& item) {
         return send_object(settings.dimse.ae_title, peer, item);
     };
-    loop = std::make_unique<workflows::StudyLoop>(
-        workflows::StudyLoop::Parts{settings, *index, *archive, model, send, clock, uid, program_version()});
+    loop = std::make_unique<workflows::StudyLoop>(workflows::StudyLoop::Parts{
+        settings, *index, *archive, model, send, clock, uid, program_version(), decoder_command()});
     return {};
 }
 
