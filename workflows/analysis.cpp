@@ -7,7 +7,6 @@
 #include "base/core/hu_image.h"
 #include "base/log.h"
 #include "ml/aggregate.h"
-#include "storage/dicom/pixels.h"
 #include "workflows/eligibility.h"
 #include "workflows/reasons.h"
 
@@ -131,14 +130,15 @@ std::optional<Reason> rescale_reason(const std::string& series_uid,
     return reason(reasons::kRescaleDoubtful, "This holds for " + some + ".");
 }
 
-Result<Inferred> infer_files(const ml::Model& model, std::span<const std::filesystem::path> files, int batch,
+Result<Inferred> infer_files(const ml::Model& model, storage::PixelReader& pixels,
+                             std::span<const std::filesystem::path> files, int batch,
                              storage::Rescale rescale, const BatchDone& done) {
     Inferred all;
     all.scores.resize(files.size());
     std::vector<HuImage> images;
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < files.size(); ++i) {
-        if (auto image = storage::read_hu(files[i], rescale)) {
+        if (auto image = pixels.read(files[i], rescale)) {
             images.push_back(std::move(*image));
             places.push_back(i);
         } else if (passes_by_itself(image.error())) {

@@ -6,6 +6,7 @@
 
 #include "ml/model.h"
 #include "storage/dicom/header.h"
+#include "storage/dicom/pixel_reader.h"
 #include "storage/dicom/rescale.h"
 #include "workflows/study.h"
 
@@ -26,8 +27,9 @@ struct Inferred {
 /// file that cannot be decoded is not.
 using BatchDone =
     std::function<Status(std::span<const std::size_t> places, std::span<const ml::Scores> scores)>;
-Result<Inferred> infer_files(const ml::Model& model, std::span<const std::filesystem::path> files, int batch,
-                             storage::Rescale rescale, const BatchDone& done);
+Result<Inferred> infer_files(const ml::Model& model, storage::PixelReader& pixels,
+                             std::span<const std::filesystem::path> files, int batch, storage::Rescale rescale,
+                             const BatchDone& done);
 
 /// What has to be said of how a series' values became HU: that the RSNA quirk was undone, or that it seems to be
 /// there and was not. Logged with the count. Depends on the headers alone, so that an attempt after a crash says

@@ -55,7 +55,8 @@ int requested_priority(const std::string& text) {
 }
 
 /// What the index knows of an arrival.
-Result<Arrival> arrival_of(Connection& db, const StudyRow& study, int expected, bool by_command, UtcMs now) {
+Result<Arrival> arrival_of(Connection& db, const StudyRow& study, int expected, int stack_missing,
+                           bool by_command, UtcMs now) {
     Arrival a;
     // After a restart with the clock set back, the records may lie in the future.
     a.opened = std::min(study.opened.value_or(now), now);
@@ -63,6 +64,7 @@ Result<Arrival> arrival_of(Connection& db, const StudyRow& study, int expected, 
     a.command = by_command;
     a.received = study.instances;
     a.expected = expected;
+    a.stack_missing = stack_missing;
     SCOPENODE_ASSIGN(const auto evidence, evidence_of(db, study.id));
     for (const auto& row : evidence)
         if (row.kind == kAssociationEnd) a.association_end = row.time;
@@ -211,6 +213,7 @@ Result<Intake::Judged> Intake::judge(std::int64_t study_id) {
     judged.study_id = study_id;
     judge_urgency(judged, stored);
     for (std::size_t i = 0; i < stored.series.size(); ++i) {
+        if (judgements[i].eligible) judged.stack_missing = stack_shape(study[i]).missing;
         const auto& rows = stored.rows[i];
         for (std::size_t k = 0; k < rows.size(); ++k) {
             // A series that is too short so far may become long enough: its slices are scored meanwhile.
@@ -274,7 +277,8 @@ Status Intake::write(Connection& db, const Judged& judged, bool arrived, UtcMs n
     if (!study->due && !arrived) return {};
     SCOPENODE_ASSIGN(const bool more, has_pending_events(db, study->id));
     const bool by_command = study->due && study->completed_by == kByCommand;
-    SCOPENODE_ASSIGN(const Arrival arrival, arrival_of(db, *study, judged.expected, by_command, now));
+    SCOPENODE_ASSIGN(const Arrival arrival,
+                     arrival_of(db, *study, judged.expected, judged.stack_missing, by_command, now));
     const Completion judgement = judge_arrival(arrival, rules_for(judged.last_caller), now);
     if (!judgement.complete || more) {
         SCOPENODE_TRY(set_study_due(db, study->id, more ? now : judgement.look_again, now));

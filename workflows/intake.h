@@ -50,6 +50,7 @@ class Intake {
         std::vector<std::pair<std::int64_t, storage::Judgement>> series;
         std::vector<std::pair<std::int64_t, bool>> wanted;  ///< by instance
         int expected = 0;                                   ///< (0020,1208)
+        int stack_missing = 0;                              ///< positions that the chosen series lacks
         int priority = 0;
         std::string priority_by, last_caller;
     };

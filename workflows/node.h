@@ -33,6 +33,7 @@ class StudyLoop {
         std::string node_uid;
         std::string program_version;
         bool crashed = false;  ///< the process before this one died of a fault of its own
+        std::vector<std::string> decoder = {};   ///< command of the decoding process, see PixelReader
     };
     explicit StudyLoop(Parts parts);
     ~StudyLoop();
@@ -75,6 +76,7 @@ struct OfflineOptions {
     int minimum_slices = 8;
     std::string time_zone = "UTC";
     std::string program_version;
+    std::vector<std::string> decoder = {};       ///< command of the decoding process; empty: none
     bool rsna_rescale_quirk = false;             ///< undo it where headers have it; said in the results
 };
 Status infer_offline(const OfflineOptions& options, const Clock& clock);

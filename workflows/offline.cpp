@@ -27,8 +27,8 @@ bool is_one_patient(const Selection& chosen) {
     });
 }
 
-Result<StudyAnalysis> analyse(const OfflineStudy& study, Selection& chosen, const OfflineOptions& options,
-                              Progress& progress, std::uint64_t& done) {
+Result<StudyAnalysis> analyse(const OfflineStudy& study, Selection& chosen, storage::PixelReader& pixels,
+                              const OfflineOptions& options, Progress& progress, std::uint64_t& done) {
     StudyAnalysis analysis;
     if (!is_one_patient(chosen)) {
         chosen.eligible = false;
@@ -49,11 +49,13 @@ Result<StudyAnalysis> analyse(const OfflineStudy& study, Selection& chosen, cons
     }
     if (auto said = rescale_reason(analysis.series_uid, headers, rescale))
         analysis.reasons.push_back(std::move(*said));
+    if (chosen.eligible)
+        for (auto& remark : series_remarks(headers)) analysis.reasons.push_back(std::move(remark));
     const auto count = [&](std::span<const std::size_t> places, std::span<const ml::Scores>) -> Status {
         progress.advance(done + places.back() + 1);
         return {};
     };
-    SCOPENODE_ASSIGN(const auto inferred, infer_files(*options.model, files, kBatch, rescale, count));
+    SCOPENODE_ASSIGN(const auto inferred, infer_files(*options.model, pixels, files, kBatch, rescale, count));
     done += files.size();
     progress.advance(done);
     for (std::size_t i = 0; i < files.size(); ++i)
@@ -122,11 +124,12 @@ Status infer_offline(const OfflineOptions& options, const Clock& clock) {
     ReportContext context;
     context.node_uid = random_uid();
     context.analysis_started = clock.now();
+    storage::PixelReader pixels(options.decoder);
     Progress progress("slices", total);
     nlohmann::ordered_json json;
     json["studies"] = nlohmann::ordered_json::array();
     for (std::size_t i = 0; i < studies.size(); ++i) {
-        SCOPENODE_ASSIGN(auto analysis, analyse(studies[i], selections[i], options, progress, done));
+        SCOPENODE_ASSIGN(auto analysis, analyse(studies[i], selections[i], pixels, options, progress, done));
         std::string path;
         if (!selections[i].is_mixed) {
             SCOPENODE_ASSIGN(path, write_report(analysis, options, context, i + 1));

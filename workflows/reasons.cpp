@@ -9,7 +9,7 @@ namespace {
 
 using namespace reasons;
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 21> kTable{{
+constexpr auto kTable = std::to_array<std::pair<std::string_view, std::string_view>>({
     {kOwnResult, "It is a result of this node."},
     {kUnreadable, "The stored file could not be read."},
     {kNotCt, "It holds no CT images (secondary captures, dose pages, reports, other modalities)."},
@@ -17,15 +17,28 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 21> kTable{{
     {kLocalizer, "It is a localizer."},
     {kDerived, "The images are derived, not original."},
     {kNoGeometry, "Position or orientation of the images is not given."},
-    {kNotAxial, "The images are not axial (more than 30 degrees off)."},
+    {kNotAxial, "The images are not axial, or the gantry is tilted (more than 30 degrees off)."},
     {kNoPixels, "There are no pixels, or fewer than 64 rows or columns."},
+    {kRescaleAbsent, "Rescale slope or intercept is not given: the attenuation is unknown."},
+    {kRescaleInvalid, "The rescale slope is 0 or no number."},
+    {kImplausibleSpacing, "The distance of pixels or of slices cannot be that of a head."},
     {kNotHead, "Body part or description say something other than the head."},
     {kMixedOrientations, "The images do not lie in one stack of one orientation."},
+    {kMixedFormat, "Rows, columns, pixel spacing or rescale differ from those of most images of the series."},
     {kDuplicatePosition, "Another image lies at the same position; the first one counts."},
     {kTooFewSlices, "There are too few axial slices."},
     {kImplausibleExtent, "The slices cover a length that is not a head."},
-    {kOtherSeriesChosen, "Another series of the study is analysed: the one nearest to 5 mm thickness."},
+    {kSlicesTooThick, "The slices are thicker than 10 mm."},
+    {kGaps, "Slice positions are missing."},
+    {kContrastAgent, "A contrast agent was given: enhancement can look like blood."},
+    {kSharpKernel, "The convolution kernel is one for bone or lung: noise can hide blood."},
+    {kOtherSeriesChosen,
+     "Another series of the study is analysed: soft kernel before bone, without contrast agent before with, "
+     "then nearest to 5 mm thickness, more slices, lower number."},
     {kUndecodable, "The pixels could not be decoded."},
+    {kAlmostEmpty, "There is almost nothing in the pictures."},
+    {kHuImplausible, "Air, soft tissue or bone are not where they must be in HU: the rescale is wrong."},
+    {kNotAHeadByPixels, "The pixels do not show a head."},
     {kIllegalUids,
      "No report object could be made: UIDs or SOP class of the images are missing or not legal."},
     {kIdentityMismatch, "The images name more than one patient: nothing is reported."},
@@ -35,7 +48,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 21> kTable{{
      "Stored values are 12 bits unsigned with a rescale intercept above -100: air cannot be at -1000 HU and "
      "the "
      "attenuation may be wrong."},
-}};
+});
 
 }  // namespace
 

@@ -4,7 +4,6 @@
 #include <array>
 
 #include "base/core/progress.h"
-#include "storage/dicom/pixels.h"
 #include "storage/dicom/poor_header.h"
 #include "workflows/analysis.h"
 #include "workflows/offline_studies.h"
@@ -31,11 +30,11 @@ Status check_is_slice(const OfflineObject& object) {
                 h.modality.empty() ? "missing" : h.modality);
 }
 
-Result<ChosenSlice> read_slice(const OfflineObject& object, storage::Rescale rescale, std::string reason) {
+Result<ChosenSlice> read_slice(const OfflineObject& object, const SliceSearch& search, std::string reason) {
     SCOPENODE_TRY(check_is_slice(object));
-    SCOPENODE_ASSIGN(auto image, storage::read_hu(object.file, rescale));
+    SCOPENODE_ASSIGN(auto image, storage::PixelReader(search.decoder).read(object.file, search.rescale));
     const std::array<const storage::InstanceHeader*, 1> header{&object.header};
-    if (const auto said = rescale_reason(object.header.series_uid, header, rescale))
+    if (const auto said = rescale_reason(object.header.series_uid, header, search.rescale))
         reason += "; " + said->text;
     return ChosenSlice{object.file, object.header, std::move(image), std::move(reason)};
 }
@@ -54,7 +53,7 @@ Result<ChosenSlice> find_by_uid(const SliceSearch& search) {
     SCOPENODE_ASSIGN(const auto files, all_files({folder}));
     for (const fs::path& file : files)
         if (auto object = read_object(file); object && object->header.sop_instance_uid == uid)
-            return read_slice(*object, search.rescale, "the one asked for");
+            return read_slice(*object, search, "the one asked for");
     return fail(Code::kNotFound, "no slice '{}' in {}: give a SOP instance UID or a file", uid,
                 folder.string());
 }
@@ -75,7 +74,7 @@ Result<ChosenSlice> find_highest(const SliceSearch& search) {
     if (slices.empty())
         return fail(Code::kNotFound, "no CT slice with pixels in {} ({} files)", search.where.string(),
                     files.size());
-    if (slices.size() == 1) return read_slice(*slices.front(), search.rescale, "the only slice");
+    if (slices.size() == 1) return read_slice(*slices.front(), search, "the only slice");
     SCOPENODE_ASSIGN(const auto model, search.load_model());
     std::vector<fs::path> paths;
     for (const auto* slice : slices) paths.push_back(slice->file);
@@ -84,7 +83,8 @@ Result<ChosenSlice> find_highest(const SliceSearch& search) {
         progress.advance(places.back() + 1);
         return {};
     };
-    SCOPENODE_ASSIGN(const auto inferred, infer_files(*model, paths, kBatch, search.rescale, count));
+    storage::PixelReader pixels(search.decoder);
+    SCOPENODE_ASSIGN(const auto inferred, infer_files(*model, pixels, paths, kBatch, search.rescale, count));
     progress.finish();
     std::size_t best = paths.size();
     for (std::size_t i = 0; i < paths.size(); ++i)
@@ -92,7 +92,7 @@ Result<ChosenSlice> find_highest(const SliceSearch& search) {
             (best == paths.size() || (*inferred.scores[i])[0] > (*inferred.scores[best])[0]))
             best = i;
     if (best == paths.size()) return fail(Code::kUnsupported, "{}", inferred.faults.front().text);
-    return read_slice(*slices[best], search.rescale,
+    return read_slice(*slices[best], search,
                       fmt::format("the highest probability of any hemorrhage ({:.3f}) of {} slices",
                                   static_cast<double>((*inferred.scores[best])[0]), paths.size()));
 }
@@ -112,13 +112,13 @@ Result<ChosenSlice> choose_slice(const SliceSearch& search) {
         if (!search.wanted.empty() && search.wanted != object.header.sop_instance_uid)
             return fail(Code::kNotFound, "{} is one file and not the slice '{}'", search.where.string(),
                         search.wanted);
-        return read_slice(object, search.rescale, "the file given");
+        return read_slice(object, search, "the file given");
     }
     if (search.wanted.empty()) return find_highest(search);
     for (const fs::path& file : {search.where / search.wanted, fs::path(search.wanted)}) {
         if (!fs::is_regular_file(file, ec)) continue;
         SCOPENODE_ASSIGN(const auto object, read_object(file));
-        return read_slice(object, search.rescale, "the one asked for");
+        return read_slice(object, search, "the one asked for");
     }
     return find_by_uid(search);
 }

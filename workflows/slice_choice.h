@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/core/hu_image.h"
 #include "ml/model.h"
@@ -30,6 +31,7 @@ struct SliceSearch {
     /// Called only when slices have to be scored.
     std::function<Result<std::shared_ptr<const ml::Model>>()> load_model;
     storage::Rescale rescale = storage::Rescale::kAsTold;
+    std::vector<std::string> decoder = {};  ///< command of the decoding process; empty: none
 };
 /// kNotFound, kCannotUnderstand (no DICOM), kUnsupported (no CT slice, no pixels): one sentence with the
 /// file.

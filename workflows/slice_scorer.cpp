@@ -106,7 +106,7 @@ Status SliceScorer::batch(std::span<const WantedSlice> slices) {
             return {};
         });
     };
-    SCOPENODE_ASSIGN(const auto inferred, infer_files(*p_.model, files, p_.settings.inference.batch,
+    SCOPENODE_ASSIGN(const auto inferred, infer_files(*p_.model, p_.pixels, files, p_.settings.inference.batch,
                                                       rescale_of(p_.settings), keep));
     for (const auto& fault : inferred.faults) SCOPENODE_TRY(keep_fault(slices[fault.place], fault.text));
     return {};

@@ -9,6 +9,7 @@
 #include "config/settings.h"
 #include "ml/model.h"
 #include "storage/archive/archive.h"
+#include "storage/dicom/pixel_reader.h"
 #include "storage/dicom/rescale.h"
 #include "storage/index/slices.h"
 
@@ -27,6 +28,7 @@ class SliceScorer {
         storage::Index& index;
         storage::Archive& archive;
         std::shared_ptr<const ml::Model> model;
+        storage::PixelReader& pixels;
         const Clock& clock;
     };
     explicit SliceScorer(Parts parts);

@@ -35,13 +35,15 @@ struct StudyLoop::State {
     explicit State(Parts parts)
         : p(std::move(parts)),
           intake(p.settings, p.index, p.archive, p.clock, score_key(*p.model, p.settings)),
-          scorer({p.settings, p.index, p.archive, p.model, p.clock}),
-          work({p.settings, p.index, p.archive, p.model, p.load_model, p.clock, p.node_uid,
+          pixels(p.decoder),
+          scorer({p.settings, p.index, p.archive, p.model, pixels, p.clock}),
+          work({p.settings, p.index, p.archive, p.model, p.load_model, pixels, p.clock, p.node_uid,
                 p.program_version}),
           delivery(p.settings, p.index, p.send, p.clock) {}
 
     Parts p;
     Intake intake;
+    storage::PixelReader pixels;
     SliceScorer scorer;
     StudyWork work;
     Delivery delivery;

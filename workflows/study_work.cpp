@@ -10,6 +10,7 @@
 #include "storage/index/audit.h"
 #include "storage/index/catalog.h"
 #include "workflows/analysis.h"
+#include "workflows/eligibility.h"
 #include "workflows/reasons.h"
 
 namespace scopenode::workflows {
@@ -182,7 +183,7 @@ Status StudyWork::infer_missing(Task& task, std::vector<Reason>& reasons, const 
     for (const InstanceRow& slice : task.set.slices)
         if (!answered.contains(slice.id)) missing.push_back({slice.id, task.job.study_id, slice.path});
     if (!missing.empty()) {
-        SliceScorer scorer({p_.settings, p_.index, p_.archive, task.model, p_.clock});
+        SliceScorer scorer({p_.settings, p_.index, p_.archive, task.model, p_.pixels, p_.clock});
         SCOPENODE_TRY(scorer.score(missing, [&] { return still_wanted(task.job, stopping); }));
         SCOPENODE_TRY(read_scores(task));
     }
@@ -240,6 +241,7 @@ Result<StudyAnalysis> StudyWork::analyse(Task& task, const std::atomic<bool>& st
     for (const InstanceHeader& header : headers) all.push_back(&header);
     if (auto said = rescale_reason(task.set.series_uid, all, rescale_of(p_.settings)))
         analysis.reasons.push_back(std::move(*said));
+    for (auto& remark : series_remarks(all)) analysis.reasons.push_back(std::move(remark));
     if (analysis.slices.empty())
         return fail(Code::kUnsupported, "no slice of series {} could be decoded", task.set.series_uid);
     const auto usable = static_cast<int>(analysis.slices.size());

@@ -11,6 +11,7 @@
 #include "config/settings.h"
 #include "ml/model.h"
 #include "storage/archive/archive.h"
+#include "storage/dicom/pixel_reader.h"
 #include "storage/index/queue.h"
 #include "storage/index/results.h"
 #include "workflows/intake.h"
@@ -36,6 +37,7 @@ class StudyWork {
         std::shared_ptr<const ml::Model> model;
         /// Another registered model, for a job that asks for it.
         std::function<Result<std::shared_ptr<const ml::Model>>(const std::string& id)> load_model;
+        storage::PixelReader& pixels;
         const Clock& clock;
         std::string node_uid, program_version;
     };

@@ -4,6 +4,7 @@
 
 #include "base/core/files.h"
 #include "base/core/ids.h"
+#include "dicom_node/app/loopback.h"
 #include "dicom_node/app/node_folder.h"
 #include "storage/dicom/ct_writer.h"
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/core/result.h"
-#include "dicom_node/app/child_process.h"
+#include "base/child_process.h"
 
 namespace scopenode::dicom_node {
 

@@ -56,6 +56,7 @@ std::string summary(const Options& o, const workflows::ChosenSlice& slice, const
 
 Result<std::string> explain(const Options& o) {
     workflows::SliceSearch search{o.path, o.slice, 8, {}, rescale_of(o.rsna_rescale_quirk)};
+    search.decoder = decoder_command();
     if (!o.node.empty()) {
         SCOPENODE_ASSIGN(const auto settings, config::load_settings(o.node));
         search.minimum_slices = settings.intake.minimum_slices;

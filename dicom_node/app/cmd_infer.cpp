@@ -30,6 +30,7 @@ Status infer(const Options& o) {
     }
     options.out = o.out;
     options.program_version = program_version();
+    options.decoder = decoder_command();
     options.rsna_rescale_quirk = o.rsna_rescale_quirk;
     std::string precision = o.precision;
     if (!o.node.empty()) {

@@ -1,4 +1,5 @@
 #include "base/core/files.h"
+#include "base/core/process_limits.h"
 #include "dicom_node/app/commands.h"
 #include "dicom_node/app/flatten_child.h"
 #include "dicom_node/app/node_folder.h"
@@ -99,7 +100,8 @@ Result<std::string> verify(const Options& o) {
 }
 
 Result<std::string> flatten(const Options& o) {
-    SCOPENODE_TRY(ml::limit_this_process());
+    SCOPENODE_TRY(limit_this_process(
+        {.memory = std::uint64_t{3} << 30, .cpu_seconds = 120, .file = std::uint64_t{3} << 29}));
     const auto flat = guard(Code::kDamagedModel, [&] { return ml::flatten_h5(o.file); });
     if (!flat) return fail(flat.error());
     SCOPENODE_TRY(write_file(real_files(), o.out, *flat));

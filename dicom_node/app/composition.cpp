@@ -95,7 +95,8 @@ Status Node::open() {
     if (crashed) log::error("node", "the process before this one crashed");
     SCOPENODE_TRY(mark_crashes(crash_mark(dir)));
     loop = std::make_unique<workflows::StudyLoop>(workflows::StudyLoop::Parts{
-        settings, *index, *archive, model, load_model, send, clock, uid, program_version(), crashed});
+        settings, *index, *archive, model, load_model, send, clock, uid, program_version(), crashed,
+        decoder_command()});
     return {};
 }
 

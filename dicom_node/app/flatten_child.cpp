@@ -2,8 +2,8 @@
 
 #include <signal.h>
 
+#include "base/child_process.h"
 #include "base/core/files.h"
-#include "dicom_node/app/child_process.h"
 #include "ml/weights/weights_file.h"
 
 namespace scopenode::dicom_node {

@@ -61,5 +61,7 @@ Result<ml::Preset> chosen_preset(const std::string& name);
 /// Text to stdout with one newline at the end, or the error by report(): the exit code.
 int print(const Result<std::string>& text);
 const char* program_version();
+/// How a storage::PixelReader starts this program to decode pixels.
+std::vector<std::string> decoder_command();
 
 }  // namespace scopenode::dicom_node

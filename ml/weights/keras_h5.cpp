@@ -1,11 +1,5 @@
 #include "ml/weights/keras_h5.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <fstream>
-
 #include "ml/safetensors.h"
 #include "ml/weights/keras_tree.h"
 #include "ml/weights/weights_file.h"
@@ -15,28 +9,6 @@
 #endif
 
 namespace scopenode::ml {
-
-Status limit_this_process() {
-    constexpr rlim_t kMemory = rlim_t(3) << 30, kSeconds = 120, kFile = rlim_t(3) << 29;
-    // What is mapped already (LibTorch, a sanitizer's shadow) counts too.
-    std::ifstream pages("/proc/self/statm");
-    rlim_t mapped = 0;
-    pages >> mapped;
-    mapped *= rlim_t(::sysconf(_SC_PAGESIZE));
-    rusage used{};
-    ::getrusage(RUSAGE_SELF, &used);
-    const rlim_t seconds = rlim_t(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + kSeconds;
-    const std::pair<__rlimit_resource, rlim_t> limits[] = {
-        {RLIMIT_AS, mapped + kMemory}, {RLIMIT_CPU, seconds}, {RLIMIT_FSIZE, kFile}, {RLIMIT_CORE, 0}};
-    for (const auto& [what, most] : limits) {
-        rlimit limit{};
-        ::getrlimit(what, &limit);
-        limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? most : std::min(most, limit.rlim_max);
-        limit.rlim_max = limit.rlim_cur;
-        if (::setrlimit(what, &limit) != 0) return fail(Code::kInternal, "cannot limit the reading process");
-    }
-    return {};
-}
 
 #ifndef SCOPENODE_WITH_HDF5
 

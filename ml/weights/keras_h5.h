@@ -11,8 +11,4 @@ namespace scopenode::ml {
 /// limit_this_process(). kUnsupported in a build without HDF5.
 Result<std::string> flatten_h5(const std::filesystem::path& file);
 
-/// Bounds what reading a file may cost this process from here on: memory, CPU time, the size of what it
-/// writes; no core dumps. For good.
-Status limit_this_process();
-
 }  // namespace scopenode::ml

@@ -135,14 +135,16 @@ void read_instance(const Texts& text, InstanceHeader& h) {
     h.frames = integer_of(d, DCM_NumberOfFrames, 1);
     h.slice_thickness_mm = number_of(d, DCM_SliceThickness);
     h.gantry_tilt_degrees = number_of(d, DCM_GantryDetectorTilt);
+    h.rescale_slope = number_of(d, DCM_RescaleSlope);
+    h.rescale_intercept = number_of(d, DCM_RescaleIntercept);
     h.pixel_spacing_mm = numbers_of<2>(d, DCM_PixelSpacing);
     h.orientation = numbers_of<6>(d, DCM_ImageOrientationPatient);
     h.position_mm = numbers_of<3>(d, DCM_ImagePositionPatient);
     h.has_pixels = d.tagExists(DCM_PixelData);
     h.has_rsna_quirk =
-        h.has_pixels && has_rsna_quirk(integer_of(d, DCM_BitsStored, integer_of(d, DCM_BitsAllocated, 16)),
-                                       integer_of(d, DCM_PixelRepresentation, 0) == 1,
-                                       number_of(d, DCM_RescaleIntercept).value_or(0));
+        h.has_pixels &&
+        has_rsna_quirk(integer_of(d, DCM_BitsStored, integer_of(d, DCM_BitsAllocated, 16)),
+                       integer_of(d, DCM_PixelRepresentation, 0) == 1, h.rescale_intercept.value_or(0));
 }
 
 // Native pixel data must be as long as rows, columns, frames and bits say (PS3.5 8.1).

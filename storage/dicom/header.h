@@ -24,6 +24,7 @@ struct InstanceHeader {
     std::vector<std::string> image_type;
     int rows = 0, columns = 0, frames = 1;
     std::optional<double> slice_thickness_mm, gantry_tilt_degrees;
+    std::optional<double> rescale_slope, rescale_intercept;           ///< nothing: absent or no number
     std::optional<std::array<double, 2>> pixel_spacing_mm;            ///< row spacing, column spacing
     std::optional<std::array<double, 6>> orientation;                 ///< (0020,0037)
     std::optional<std::array<double, 3>> position_mm;                 ///< (0020,0032)

@@ -11,8 +11,7 @@
 namespace scopenode::storage {
 namespace {
 
-constexpr long kMostPixels = 64L << 20;
-constexpr float kAir = -1024.0F;
+constexpr float kAir = kLeastHu;
 
 /// How the stored words become HU (PS3.3 C.7.6.3, C.11.1).
 struct Storage {
@@ -90,28 +89,35 @@ void fill(HuImage& image, const Storage& s, const auto* words) {
         const int value = word_value(words[i], s);
         const int told = s.is_turned ? without_rsna_quirk(value) : value;
         const double hu = is_padding(value, s) ? kAir : told * s.slope + s.intercept;
-        image.hu[i] = static_cast<float>(std::max<double>(hu, kAir));
+        image.hu[i] = static_cast<float>(std::clamp<double>(hu, kLeastHu, kMostHu));
     }
 }
 
-Result<HuImage> decode(DcmDataset& d, const std::string& where, Rescale rescale) {
-    const DcmXfer from(d.getOriginalXfer());
+/// What a header says of the image, before anything is decoded: a few bytes can ask for gigabytes.
+Result<CompressedPixels> checked_size(DcmDataset& d, const std::string& where, Rescale rescale) {
     const Uint16 rows = number_or(d, DCM_Rows, 0), columns = number_or(d, DCM_Columns, 0);
     Sint32 frames = 1;
     if (d.findAndGetSint32(DCM_NumberOfFrames, frames).bad()) frames = 1;
-    // Before anything is decoded: a few bytes can ask for gigabytes.
     const long count = static_cast<long>(rows) * columns;
     if (count <= 0 || count > kMostPixels)
         return fail(Code::kCannotUnderstand, "{}: {} x {} pixels", where, columns, rows);
     if (frames > 1) return fail(Code::kUnsupported, "{}: {} frames, not one", where, frames);
     SCOPENODE_TRY(storage_of(d, where, rescale));
+    return CompressedPixels{columns, rows};
+}
+
+Result<HuImage> decode(DcmDataset& d, const std::string& where, Rescale rescale) {
+    const DcmXfer from(d.getOriginalXfer());
+    SCOPENODE_ASSIGN(const auto size, checked_size(d, where, rescale));
     if (d.chooseRepresentation(EXS_LittleEndianExplicit, nullptr).bad() ||
         !d.canWriteXfer(EXS_LittleEndianExplicit))
         return fail(Code::kUnsupported, "{}: cannot decode {}", where, from.getXferName());
     // A decoder may have changed how the words are stored.
     SCOPENODE_ASSIGN(const Storage s, storage_of(d, where, rescale));
     const Uint16 allocated = number_or(d, DCM_BitsAllocated, 16);
-    HuImage image{columns, rows, std::vector<float>(static_cast<std::size_t>(count))};
+    HuImage image{
+        size.width, size.height,
+        std::vector<float>(static_cast<std::size_t>(size.width) * static_cast<std::size_t>(size.height))};
     unsigned long there = 0;
     if (allocated == 16) {
         const Uint16* words = nullptr;
@@ -137,6 +143,23 @@ Result<HuImage> read_hu(const std::filesystem::path& path, Rescale rescale) {
         DcmFileFormat file;
         SCOPENODE_TRY(parse_file(file, path, ReadUpTo::kEnd));
         return decode(*file.getDataset(), where, rescale);
+    });
+}
+
+Result<std::variant<HuImage, CompressedPixels>> read_uncompressed_hu(const std::filesystem::path& path,
+                                                                     Rescale rescale) {
+    using Pixels = std::variant<HuImage, CompressedPixels>;
+    return guard(Code::kCannotUnderstand, [&]() -> Result<Pixels> {
+        const std::string where = path.filename().string();
+        DcmFileFormat file;
+        SCOPENODE_TRY(parse_file(file, path, ReadUpTo::kEnd));
+        DcmDataset& d = *file.getDataset();
+        if (DcmXfer(d.getOriginalXfer()).isEncapsulated()) {
+            SCOPENODE_ASSIGN(const auto size, checked_size(d, where, rescale));
+            return Pixels(size);
+        }
+        SCOPENODE_ASSIGN(auto image, decode(d, where, rescale));
+        return Pixels(std::move(image));
     });
 }
 

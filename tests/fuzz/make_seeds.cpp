@@ -6,7 +6,9 @@
 #include "ml/manifest.h"
 #include "ml/preset.h"
 #include "ml/weights/import.h"
+#include "storage/dicom/decode_protocol.h"
 #include "tests/fuzz/weights_seeds.h"
+#include "workflows/pixel_look.h"
 
 namespace {
 
@@ -80,6 +82,15 @@ void json(Seeds& seeds) {
     seeds.add("model_json_fuzz", R"({"tokens": [[[[[[]]]]]]})");
 }
 
+void pixels(Seeds& seeds) {
+    HuImage image{24, 16, std::vector<float>(24 * 16, 33)};
+    seeds.add("pixel_look_fuzz", workflows::look_json(workflows::look_at(image)));
+    seeds.add("decode_protocol_fuzz", storage::answer_head({std::nullopt, 512, 512, 0}));
+    seeds.add("decode_protocol_fuzz", storage::answer_head({Code::kUnsupported, 0, 0, 9}) + "no decoder");
+    seeds.add("decode_protocol_fuzz",
+              storage::request_head({storage::Rescale::kAsTold, 20}) + "/somewhere/slice.dcm");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -90,5 +101,6 @@ int main(int argc, char** argv) {
     Seeds seeds(argv[1]);
     weights(seeds);
     json(seeds);
+    pixels(seeds);
     return 0;
 }

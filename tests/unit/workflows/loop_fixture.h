@@ -69,6 +69,7 @@ struct Loop {
     std::unique_ptr<storage::Index> index;
     std::unique_ptr<storage::Archive> archive;
     FakeModel model;
+    storage::PixelReader pixels;
     std::unique_ptr<workflows::Intake> intake;
     std::unique_ptr<workflows::SliceScorer> scorer;
     std::unique_ptr<workflows::StudyWork> work;
@@ -88,9 +89,9 @@ struct Loop {
         intake = std::make_unique<workflows::Intake>(settings, *index, *archive, clock,
                                                      workflows::score_key(model, settings));
         scorer = std::make_unique<workflows::SliceScorer>(
-            workflows::SliceScorer::Parts{settings, *index, *archive, served, clock});
+            workflows::SliceScorer::Parts{settings, *index, *archive, served, pixels, clock});
         work = std::make_unique<workflows::StudyWork>(workflows::StudyWork::Parts{
-            settings, *index, *archive, served, other_model, clock, "2.25.7", "0.0"});
+            settings, *index, *archive, served, other_model, pixels, clock, "2.25.7", "0.0"});
         REQUIRE(index->write([&](storage::Connection& db) -> Status {
             SCOPENODE_TRY(storage::count_deaths(db, crashed));
             SCOPENODE_TRY(storage::requeue_running_jobs(db));

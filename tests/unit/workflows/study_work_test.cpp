@@ -101,15 +101,26 @@ TEST_CASE("Slices of another patient under the same UIDs are refused") {
     Loop loop;
     SmallStudy study;
     loop.receive(study, 0, 9);
-    study.patient_id = "P2";
-    loop.receive(study, 9, 1);
-    loop.quiet();
-    CHECK(loop.work_once());
-    CHECK(loop.show(study.study_uid)["state"] == "failed");
-    const auto why = loop.why(study.study_uid);
-    CHECK(why["results"].empty());
-    CHECK(why["jobs"][0]["state"] == "failed");
-    CHECK(why["jobs"][0]["last_error"].get<std::string>().find("patient ID") != std::string::npos);
+    SUBCASE("another patient ID makes the series not eligible") {
+        study.patient_id = "P2";
+        loop.receive(study, 9, 1);
+        loop.quiet();
+        CHECK_FALSE(loop.work_once());
+        const auto shown = loop.show(study.study_uid);
+        CHECK(shown["state"] == "not_eligible");
+        CHECK(shown["reasons"][0]["code"] == "IDENTITY_MISMATCH");
+    }
+    SUBCASE("another name stops the job before the report") {
+        study.patient_name = "OTHER";
+        loop.receive(study, 9, 1);
+        loop.quiet();
+        CHECK(loop.work_once());
+        CHECK(loop.show(study.study_uid)["state"] == "failed");
+        const auto why = loop.why(study.study_uid);
+        CHECK(why["jobs"][0]["state"] == "failed");
+        CHECK(why["jobs"][0]["last_error"].get<std::string>().find("patient's name") != std::string::npos);
+    }
+    CHECK(loop.why(study.study_uid)["results"].empty());
 }
 
 TEST_CASE("A passing fault is tried again later and a restart takes up what was running") {

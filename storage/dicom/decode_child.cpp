@@ -1,0 +1,66 @@
+#include "storage/dicom/decode_child.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <span>
+#include <string>
+
+#include "base/core/process_limits.h"
+#include "storage/dicom/decode_protocol.h"
+#include "storage/dicom/pixels.h"
+
+namespace scopenode::storage {
+namespace {
+
+/// False at the end of the input.
+bool read_all(int descriptor, std::span<char> bytes) {
+    while (!bytes.empty()) {
+        const ssize_t n = ::read(descriptor, bytes.data(), bytes.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        bytes = bytes.subspan(static_cast<std::size_t>(n));
+    }
+    return true;
+}
+
+bool write_all(int descriptor, std::string_view bytes) {
+    while (!bytes.empty()) {
+        const ssize_t n = ::write(descriptor, bytes.data(), bytes.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        bytes.remove_prefix(static_cast<std::size_t>(n));
+    }
+    return true;
+}
+
+bool answer(int output, const Result<HuImage>& image) {
+    if (!image) {
+        std::string text = printable_sentence(image.error().message);
+        if (text.empty()) text = "the pixels cannot be decoded";
+        return write_all(output, answer_head({image.error().code, 0, 0, text.size()})) &&
+               write_all(output, text);
+    }
+    return write_all(output, answer_head({std::nullopt, image->width, image->height, 0})) &&
+           write_all(output,
+                     {reinterpret_cast<const char*>(image->hu.data()), image->hu.size() * sizeof(float)});
+}
+
+}  // namespace
+
+Status serve_decoding(int input, int output, const DecodeLimits& limits) {
+    SCOPENODE_TRY(limit_this_process({.memory = limits.memory_mib << 20, .cpu_seconds = 0, .file = 0}));
+    if (!write_all(output, kHello)) return {};
+    std::array<char, kRequestBytes> head{};
+    while (read_all(input, head)) {
+        SCOPENODE_ASSIGN(const auto request, parse_request(head));
+        std::string path(request.path_bytes, '\0');
+        if (!read_all(input, path)) break;
+        SCOPENODE_TRY(limit_cpu_from_now(limits.cpu_seconds));
+        if (!answer(output, read_hu(path, request.rescale))) break;
+    }
+    return {};
+}
+
+}  // namespace scopenode::storage
