@@ -66,9 +66,14 @@ Status settle_study(Connection& db, const StudyRow& study, UtcMs now) {
 }
 
 Intake::Intake(const config::Settings& settings, Index& index, const Archive& archive, const Clock& clock)
-    : settings_(settings), index_(index), archive_(archive), clock_(clock) {}
+    : settings_(settings),
+      index_(index),
+      archive_(archive),
+      clock_(clock),
+      feedback_(settings, index, archive, clock) {}
 
 Result<bool> Intake::pass() {
+    SCOPENODE_TRY(feedback_.match());
     // The order matters: whatever was stored before somebody said "complete" is among the events read after
     // it.
     const UtcMs now = clock_.now();
@@ -87,7 +92,8 @@ Result<bool> Intake::pass() {
         SCOPENODE_ASSIGN(auto one, judge(study));
         judged.push_back(std::move(one));
     }
-    SCOPENODE_TRY(index_.write([&](Connection& db) { return write(db, judged, events, due); }));
+    SCOPENODE_ASSIGN(const auto arrivals, feedback_.read(events));
+    SCOPENODE_TRY(index_.write([&](Connection& db) { return write(db, judged, events, arrivals, due); }));
     if (headers_.size() > kHeadersKept) headers_.clear();
     return true;
 }
@@ -130,13 +136,16 @@ Result<Intake::Judged> Intake::judge(std::int64_t study_id) {
 }
 
 Status Intake::write(Connection& db, const std::vector<Judged>& judged, const std::vector<EventRow>& events,
-                     const std::vector<StudyRow>& due) {
+                     const Feedback::Arrivals& arrivals, const std::vector<StudyRow>& due) {
     const UtcMs now = clock_.now();
+    SCOPENODE_TRY(feedback_.write(db, arrivals));
     for (const Judged& study : judged) {
         for (const auto& [series, judgement] : study.series)
             SCOPENODE_TRY(judge_series(db, series, judgement));
         SCOPENODE_ASSIGN(const auto row, study_by_id(db, study.study_id));
         if (!row) continue;
+        // Reports and pictures make no study wait again: only a study that has nothing else waits for more.
+        if (!arrivals.has_slices(row->id) && (row->state != "receiving" || row->due)) continue;
         // A person who said "complete" is not overruled by what was already here.
         if (row->due && *row->due <= now && row->completed_by == kByCommand) continue;
         SCOPENODE_TRY(complete_study(db, row->id, ""));

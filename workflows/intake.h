@@ -14,6 +14,7 @@
 #include "storage/index/database.h"
 #include "storage/index/queue.h"
 #include "workflows/eligibility.h"
+#include "workflows/feedback/feedback.h"
 
 namespace scopenode::workflows {
 
@@ -50,13 +51,15 @@ class Intake {
     Result<Judged> judge(std::int64_t study_id);
     const storage::InstanceHeader* header_of(const storage::InstanceRow& row);
     Status write(storage::Connection& db, const std::vector<Judged>& judged,
-                 const std::vector<storage::EventRow>& events, const std::vector<storage::StudyRow>& due);
+                 const std::vector<storage::EventRow>& events, const Feedback::Arrivals& arrivals,
+                 const std::vector<storage::StudyRow>& due);
     Status complete(storage::Connection& db, const storage::StudyRow& was_due, UtcMs now);
 
     const config::Settings& settings_;
     storage::Index& index_;
     const storage::Archive& archive_;
     const Clock& clock_;
+    Feedback feedback_;
     std::unordered_map<std::int64_t, Header> headers_;  ///< by instance; read once while a study arrives
 };
 

@@ -24,6 +24,7 @@ void add_train_command(CLI::App& app, int& exit_code);     ///< run
 void add_bench_command(CLI::App& app, int& exit_code);     ///< receive, report, infer, train
 void add_bench_model_commands(CLI::App& bench, int& exit_code);
 void add_weights_command(CLI::App& app, int& exit_code);   ///< import, verify
+void add_feedback_command(CLI::App& app, int& exit_code);  ///< list, show
 void add_report_command(CLI::App& app, int& exit_code);    ///< `report read FILE`: a report in words
 
 /// "scopenode: <message>" on stderr; returns 1 (2 for kInvalidArgument).
