@@ -45,7 +45,8 @@ struct Reported {
     }
     std::vector<std::string> own_remarks() const {
         std::vector<std::string> texts;
-        for (const auto& one : node.ask({"studies", "why", study_uid})["remarks"])
+        const json why = node.ask({"studies", "why", study_uid});
+        for (const auto& one : why["remarks"])
             if (one["kind"] == "OWN_RESULT") texts.push_back(one["text"]);
         return texts;
     }

@@ -37,7 +37,10 @@ void edit_findings(DSRDocumentTree& tree, const Reading& reading) {
             name(tree, "121106", "Comment");
             must(tree.getCurrentContentItem().setStringValue(reading.comment.c_str()), "comment");
         }
-        if (reading.removed.count(label) > 0) groups.push_back(tree.goUp());
+        if (reading.removed.count(label) > 0) {
+            groups.push_back(tree.goUp());
+            must(tree.gotoNode(node), "presence");
+        }
         ++label;
     }
     for (const std::size_t group : groups) {
@@ -70,7 +73,7 @@ std::string read_at_workstation(const std::filesystem::path& report, const std::
     must(file.loadFile(report.c_str()), "load");
     DSRDocument document;
     must(document.read(*file.getDataset()), "read");
-    must(document.createRevisedVersion(), "revise");
+    must(document.createRevisedVersion(reading.keep_predecessors ? OFFalse : OFTrue), "revise");
     edit_findings(document.getTree(), reading);
     add_observer(document.getTree(), reading);
     if (reading.forget_predecessors) document.getPredecessorDocuments().clear();

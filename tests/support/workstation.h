@@ -17,7 +17,8 @@ struct Reading {
     std::string observer, organization;  ///< person observer in the content tree
     bool complete = true;
     std::string verifier, verifying_organization, verified_at;
-    std::string verifier_code;  ///< of the scheme 99HOSPITAL
+    std::string verifier_code;       ///< of the scheme 99HOSPITAL
+    bool keep_predecessors = false;  ///< names the whole chain, not only the version before
     bool forget_predecessors = false;
 };
 inline constexpr const char* kPresent = "52101004";

@@ -198,20 +198,17 @@ bool AmendedReport::names_a_person() const {
                                    [](const Person& one) { return one.type != "DEV" && !one.name.empty(); });
 }
 
-std::string AmendedReport::reader() const {
-    for (const Observer& one : observers)
-        if (one.type == "person" && !one.name.empty()) return one.name;
+std::pair<std::string, std::string> AmendedReport::reader() const {
+    const Person* last = nullptr;
+    for (const Person* one : verifiers())
+        if (!one->name.empty() && (!last || one->time.utc >= last->time.utc)) last = one;
+    if (last) return {last->name, last->organization};
+    // A revised version keeps the observers of the one before it, and adds its own.
+    for (auto one = observers.rbegin(); one != observers.rend(); ++one)
+        if (one->type == "person" && !one->name.empty()) return {one->name, one->organization};
     for (const Person& one : people)
-        if (one.type != "DEV" && !one.name.empty()) return one.name;
-    return "";
-}
-
-std::string AmendedReport::organization() const {
-    for (const Observer& one : observers)
-        if (one.type == "person" && !one.name.empty() && !one.organization.empty()) return one.organization;
-    for (const Person& one : people)
-        if (one.type != "DEV" && !one.name.empty() && !one.organization.empty()) return one.organization;
-    return "";
+        if (one.type != "DEV" && !one.name.empty()) return {one.name, one.organization};
+    return {};
 }
 
 bool AmendedReport::has_our_equipment() const {

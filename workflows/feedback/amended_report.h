@@ -73,9 +73,9 @@ struct AmendedReport {
     std::vector<const Person*> verifiers() const;
     /// A person with a name has observed or verified.
     bool names_a_person() const;
-    /// Who reads: the observing person, else the first verifier.
-    std::string reader() const;
-    std::string organization() const;
+    /// Name and organization of who answers: the last who verified, else the last who observed, else an
+    /// author.
+    std::pair<std::string, std::string> reader() const;
     /// It holds what only our reports hold: tracking UIDs, a model's manifest, a model's Device UID.
     bool has_our_marks() const;
     bool has_our_equipment() const;

@@ -1,6 +1,7 @@
 #include "workflows/feedback/feedback.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/log.h"
 #include "storage/dicom/header.h"
@@ -209,8 +210,7 @@ Result<FeedbackRow> Feedback::record_of(const Arrival& came, const AmendedReport
     row.study_uid = report.study_uid;
     row.sop_instance_uid = report.sop_instance_uid;
     row.series_uid = report.series_uid;
-    row.reader = report.reader();
-    row.organization = report.organization();
+    std::tie(row.reader, row.organization) = report.reader();
     row.read_at = read_at(report);
     row.findings = findings_of(report, result);
     for (const auto& one : report.predecessors) row.predecessors.push_back(one.sop_instance_uid);

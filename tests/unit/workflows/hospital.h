@@ -45,7 +45,7 @@ struct Hospital : Loop {
         pass();
         return *stored;
     }
-    storage::StoreOutcome send(const std::string& name) { return send(file(name)); }
+    storage::StoreOutcome send(const char* name) { return send(file(name)); }
     nlohmann::json feedback() {
         const auto text = workflows::feedback_list(*index, {}, true);
         REQUIRE_MESSAGE(text, (text ? "" : text.error().message));
@@ -60,7 +60,8 @@ struct Hospital : Loop {
     /// Texts of the study's remarks of a kind.
     std::vector<std::string> remarks(const std::string& kind) {
         std::vector<std::string> texts;
-        for (const auto& one : why(study.study_uid)["remarks"])
+        const nlohmann::json story = why(study.study_uid);
+        for (const auto& one : story["remarks"])
             if (one["kind"] == kind) texts.push_back(one["text"]);
         return texts;
     }
