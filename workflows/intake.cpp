@@ -73,39 +73,6 @@ Result<Arrival> arrival_of(Connection& db, const StudyRow& study, int expected, 
 
 }  // namespace
 
-Result<EligibleSet> eligible_set(Connection& db, std::int64_t study_id) {
-    EligibleSet set;
-    SCOPENODE_ASSIGN(const auto all, series_of(db, study_id));
-    for (const SeriesRow& series : all) {
-        if (!series.judged || !series.eligible) continue;
-        SCOPENODE_ASSIGN(auto rows, instances_of(db, series.id));
-        std::erase_if(rows, [](const InstanceRow& row) { return !row.eligible; });
-        if (rows.empty()) continue;
-        set.series_id = series.id;
-        set.series_uid = series.series_uid;
-        set.slices = std::move(rows);
-        break;
-    }
-    std::vector<std::string> uids;
-    for (const auto& row : set.slices) uids.push_back(row.sop_instance_uid);
-    if (!uids.empty()) set.digest = set_digest(std::move(uids));
-    return set;
-}
-
-Status settle_study(Connection& db, const StudyRow& study, UtcMs now) {
-    SCOPENODE_ASSIGN(const auto set, eligible_set(db, study.id));
-    SCOPENODE_ASSIGN(const auto current, current_result(db, study.id, "sr"));
-    if (!study.request.empty()) SCOPENODE_TRY(set_study_request(db, study.id, ""));
-    if (set.slices.empty()) return set_study_state(db, study.id, current ? "done" : "not_eligible");
-    if (current && current->eligible_set == set.digest && study.request.empty())
-        return set_study_state(db, study.id, "done");
-    NewJob wanted{"study", study.id, study.revision + 1, study.priority, study.request};
-    SCOPENODE_ASSIGN(const auto id, add_job(db, wanted, now));
-    SCOPENODE_ASSIGN(const auto job, find_job(db, id));
-    // A job that runs already may have begun with fewer slices: it settles the study once more when it ends.
-    return set_study_state(db, study.id, job && job->state == "running" ? "processing" : "waiting");
-}
-
 /// What the index holds of a study, read at once.
 struct Intake::Stored {
     StudyRow study;
@@ -120,7 +87,8 @@ Intake::Intake(const config::Settings& settings, Index& index, const Archive& ar
       index_(index),
       archive_(archive),
       clock_(clock),
-      score_key_(std::move(score_key)) {}
+      score_key_(std::move(score_key)),
+      feedback_(settings, index, archive, clock) {}
 
 /// Deadlines stand in the index as UTC: when somebody sets the clock, they move along.
 Status Intake::follow_clock() {
@@ -144,6 +112,7 @@ Status Intake::follow_clock() {
 
 Result<bool> Intake::pass() {
     SCOPENODE_TRY(follow_clock());
+    SCOPENODE_TRY(feedback_.match());
     const UtcMs now = clock_.now();
     SCOPENODE_ASSIGN(const auto due, index_.read([&](Connection& db) { return studies_due(db, now); }));
     SCOPENODE_ASSIGN(const auto events,
@@ -153,19 +122,22 @@ Result<bool> Intake::pass() {
         if (!open) headers_.clear();
         return false;
     }
-    std::map<std::int64_t, bool> studies;  // and whether something of them arrived
-    for (const auto& study : due) studies.emplace(study.id, false);
-    for (const auto& event : events) studies[event.study_id] |= event.kind == "received";
+    std::set<std::int64_t> studies;
+    for (const auto& study : due) studies.insert(study.id);
+    for (const auto& event : events) studies.insert(event.study_id);
     std::vector<Judged> judged;
-    for (const auto& [study, arrived] : studies) {
+    for (const std::int64_t study : studies) {
         SCOPENODE_ASSIGN(auto one, judge(study));
         judged.push_back(std::move(one));
     }
+    SCOPENODE_ASSIGN(const auto arrivals, feedback_.read(events));
     SCOPENODE_TRY(index_.write([&](Connection& db) -> Status {
+        SCOPENODE_TRY(feedback_.write(db, arrivals));
         std::vector<std::int64_t> ids;
         for (const auto& event : events) ids.push_back(event.id);
         if (!ids.empty()) SCOPENODE_TRY(finish_events(db, ids));
-        for (const Judged& study : judged) SCOPENODE_TRY(write(db, study, studies[study.study_id], now));
+        for (const Judged& study : judged)
+            SCOPENODE_TRY(write(db, study, arrivals.has_slices(study.study_id), now));
         return {};
     }));
     if (headers_.size() > kHeadersKept) headers_.clear();
@@ -263,7 +235,7 @@ CompletionRules Intake::rules_for(const std::string& caller) const {
     return {UtcMs{1000} * quiet, intake.patience, UtcMs{1000} * std::max(quiet, intake.longest_wait_seconds)};
 }
 
-Status Intake::write(Connection& db, const Judged& judged, bool arrived, UtcMs now) {
+Status Intake::write(Connection& db, const Judged& judged, bool has_slices, UtcMs now) {
     for (const auto& [series, judgement] : judged.series) SCOPENODE_TRY(judge_series(db, series, judgement));
     for (const auto& [instance, wanted] : judged.wanted) SCOPENODE_TRY(want_slice(db, instance, wanted));
     SCOPENODE_ASSIGN(auto study, study_by_id(db, judged.study_id));
@@ -273,8 +245,9 @@ Status Intake::write(Connection& db, const Judged& judged, bool arrived, UtcMs n
         SCOPENODE_TRY(set_job_priority(db, study->id, judged.priority));
         study->priority = judged.priority;
     }
-    // Evidence alone does not open a study that is complete.
-    if (!study->due && !arrived) return {};
+    // Evidence, reports and pictures do not open a study that is complete; one that has nothing else waits
+    // for more.
+    if (!study->due && !has_slices && study->state != "receiving") return {};
     SCOPENODE_ASSIGN(const bool more, has_pending_events(db, study->id));
     const bool by_command = study->due && study->completed_by == kByCommand;
     SCOPENODE_ASSIGN(const Arrival arrival,

@@ -15,6 +15,7 @@
 #include "storage/index/queue.h"
 #include "workflows/completion.h"
 #include "workflows/eligibility.h"
+#include "workflows/feedback/feedback.h"
 
 namespace scopenode::workflows {
 
@@ -61,7 +62,7 @@ class Intake {
     Result<Judged> judge(std::int64_t study_id);
     void judge_urgency(Judged& judged, const Stored& stored);
     const storage::InstanceHeader* header_of(const storage::InstanceRow& row);
-    Status write(storage::Connection& db, const Judged& judged, bool arrived, UtcMs now);
+    Status write(storage::Connection& db, const Judged& judged, bool has_slices, UtcMs now);
     CompletionRules rules_for(const std::string& caller) const;
 
     const config::Settings& settings_;
@@ -69,6 +70,7 @@ class Intake {
     const storage::Archive& archive_;
     const Clock& clock_;
     const std::string score_key_;
+    Feedback feedback_;
     std::unordered_map<std::int64_t, Header> headers_;  ///< by instance; read once while a study arrives
     UtcMs wall_before_ = 0;  ///< the two clocks at the last pass; 0: none yet
     std::int64_t steady_before_ = 0;

@@ -26,6 +26,7 @@ void add_bench_model_commands(CLI::App& bench, int& exit_code);
 void add_weights_command(CLI::App& app, int& exit_code);   ///< import, verify
 /// The program's own child: see storage/dicom/pixel_reader.h.
 void add_decode_command(CLI::App& app, int& exit_code);
+void add_feedback_command(CLI::App& app, int& exit_code);  ///< list, show
 void add_report_command(CLI::App& app, int& exit_code);    ///< `report read FILE`: a report in words
 
 /// "scopenode: <message>" on stderr; returns 1 (2 for kInvalidArgument).

@@ -29,6 +29,7 @@ void add_commands(CLI::App& app, int& exit_code) {
     add_bench_command(app, exit_code);
     add_report_command(app, exit_code);
     add_decode_command(app, exit_code);
+    add_feedback_command(app, exit_code);
 }
 
 /// "scopenode studies show" of what was typed, for the hint.

@@ -7,9 +7,11 @@
 
 #include "storage/archive/object_files.h"
 #include "storage/archive/staged.h"
+#include "storage/dicom/coerced.h"
 #include "storage/dicom/digest.h"
 #include "storage/dicom/poor_header.h"
 #include "storage/index/catalog.h"
+#include "storage/index/feedback.h"
 
 namespace scopenode::storage {
 namespace {
@@ -76,6 +78,8 @@ struct Archive::State {
                     const StoreContext& context) const;
     Result<bool> insert_if_new(const NewInstance& instance);
     Result<StoreOutcome> compare_and_keep(StagedObject::State& staged, NewInstance instance);
+    Result<std::optional<StoreOutcome>> own_came_back(StagedObject::State& staged,
+                                                      const NewInstance& instance);
     bool holds(const InstanceRow& row, const StagedObject::State& staged) const;
     Result<bool> put_back(const InstanceRow& row, StagedObject::State& staged);
     Status quarantine(StagedObject::State& staged, const Error& error, const StoreContext& context);
@@ -159,6 +163,8 @@ Result<StoreOutcome> Archive::State::compare_and_keep(StagedObject::State& stage
         rows.insert(rows.begin(), *first);
         return rows;
     };
+    SCOPENODE_ASSIGN(const auto own, own_came_back(staged, instance));
+    if (own) return *own;
     instance.conflict = true;
     // Again when another thread has added a content meanwhile, which may be ours.
     for (std::size_t compared = 0;;) {
@@ -178,8 +184,11 @@ Result<StoreOutcome> Archive::State::compare_and_keep(StagedObject::State& stage
         SCOPENODE_TRY(index.write([&](Connection& db) -> Status {
             SCOPENODE_ASSIGN(const auto now_known, known_contents(db));
             if (now_known.size() > compared) return {};
-            SCOPENODE_TRY(insert_instance(db, instance));
+            SCOPENODE_ASSIGN(const Inserted inserted, insert_instance(db, instance));
             kept = true;
+            // Somebody who answers under our UID is heard.
+            SCOPENODE_ASSIGN(const bool is_own, is_own_object(db, uid));
+            if (is_own) SCOPENODE_TRY(add_received_event(db, inserted));
             return add_remark(db, study,
                               {instance.received, "conflict", uid,
                                "came again with other content: both are kept, the first is used"});
@@ -188,6 +197,36 @@ Result<StoreOutcome> Archive::State::compare_and_keep(StagedObject::State& stage
         staged.keep();
         return StoreOutcome::kConflict;
     }
+}
+
+// A result of this node that a PACS sends back: kept once, however the PACS has coerced its header. With
+// another body it is somebody's answer under our UID, which goes the way of every other content (nothing is
+// returned).
+Result<std::optional<StoreOutcome>> Archive::State::own_came_back(StagedObject::State& staged,
+                                                                  const NewInstance& instance) {
+    const std::string& uid = instance.header.sop_instance_uid;
+    std::optional<InstanceRow> own;
+    SCOPENODE_TRY(index.read([&](Connection& db) -> Result<bool> {
+        SCOPENODE_ASSIGN(const bool is_own, is_own_object(db, uid));
+        if (!is_own) return false;
+        SCOPENODE_ASSIGN(own, find_instance(db, uid));
+        return true;
+    }));
+    if (!own) return std::optional<StoreOutcome>();
+    SCOPENODE_ASSIGN(const bool repaired, put_back(*own, staged));
+    Coercion coercion;
+    if (!repaired && own->file_sha256 != staged.sha256) {
+        const auto compared = compare_copies(node / own->path, staged.absolute);
+        if (!compared || !compared->same_body) return std::optional<StoreOutcome>();
+        coercion = *compared;
+    }
+    const std::string said =
+        repaired ? "own result came back: its file was missing or damaged and has been replaced"
+                 : in_words(coercion);
+    SCOPENODE_TRY(index.write([&](Connection& db) {
+        return add_remark_once(db, own->study_id, {instance.received, "OWN_RESULT", uid, said});
+    }));
+    return std::optional<StoreOutcome>(StoreOutcome::kDuplicate);
 }
 
 bool Archive::State::holds(const InstanceRow& row, const StagedObject::State& staged) const {

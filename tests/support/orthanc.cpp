@@ -80,6 +80,15 @@ std::vector<fs::path> Orthanc::fetch_reports(const fs::path& folder, const std::
     return files;
 }
 
+void Orthanc::send_instance(const std::string& id, int port) const {
+    const json peer = json::array({"SCOPENODE", "127.0.0.1", port});
+    const auto put =
+        run({"curl", "--silent", "--fail", "--noproxy", "*", "--request", "PUT", "--data", peer.dump(),
+             "http://127.0.0.1:" + std::to_string(http_port_) + "/modalities/node"});
+    const auto [status, body] = http_request(http_port_, "/modalities/node/store", id);
+    if (put.rc != 0 || status != 200) throw std::runtime_error("Orthanc: cannot send " + id + ": " + body);
+}
+
 std::string Orthanc::log() const {
     return read_file(folder_ / "log").value_or("");
 }

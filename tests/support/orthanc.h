@@ -26,6 +26,8 @@ class Orthanc {
     /// The files of these reports, fetched into `folder`.
     std::vector<std::filesystem::path> fetch_reports(const std::filesystem::path& folder,
                                                      const std::string& study_uid = "") const;
+    /// Orthanc sends an instance of its own to the node at `port` by C-STORE; throws when it fails.
+    void send_instance(const std::string& id, int port) const;
     std::string log() const;
 
   private:

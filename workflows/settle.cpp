@@ -1,0 +1,42 @@
+#include "storage/index/queue.h"
+#include "storage/index/results.h"
+#include "workflows/intake.h"
+
+namespace scopenode::workflows {
+
+using namespace storage;
+
+Result<EligibleSet> eligible_set(Connection& db, std::int64_t study_id) {
+    EligibleSet set;
+    SCOPENODE_ASSIGN(const auto all, series_of(db, study_id));
+    for (const SeriesRow& series : all) {
+        if (!series.judged || !series.eligible) continue;
+        SCOPENODE_ASSIGN(auto rows, instances_of(db, series.id));
+        std::erase_if(rows, [](const InstanceRow& row) { return !row.eligible; });
+        if (rows.empty()) continue;
+        set.series_id = series.id;
+        set.series_uid = series.series_uid;
+        set.slices = std::move(rows);
+        break;
+    }
+    std::vector<std::string> uids;
+    for (const auto& row : set.slices) uids.push_back(row.sop_instance_uid);
+    if (!uids.empty()) set.digest = set_digest(std::move(uids));
+    return set;
+}
+
+Status settle_study(Connection& db, const StudyRow& study, UtcMs now) {
+    SCOPENODE_ASSIGN(const auto set, eligible_set(db, study.id));
+    SCOPENODE_ASSIGN(const auto current, current_result(db, study.id, "sr"));
+    if (!study.request.empty()) SCOPENODE_TRY(set_study_request(db, study.id, ""));
+    if (set.slices.empty()) return set_study_state(db, study.id, current ? "done" : "not_eligible");
+    if (current && current->eligible_set == set.digest && study.request.empty())
+        return set_study_state(db, study.id, "done");
+    NewJob wanted{"study", study.id, study.revision + 1, study.priority, study.request};
+    SCOPENODE_ASSIGN(const auto id, add_job(db, wanted, now));
+    SCOPENODE_ASSIGN(const auto job, find_job(db, id));
+    // A job that runs already may have begun with fewer slices: it settles the study once more when it ends.
+    return set_study_state(db, study.id, job && job->state == "running" ? "processing" : "waiting");
+}
+
+}  // namespace scopenode::workflows
