@@ -14,7 +14,9 @@
 
 namespace scopenode::workflows {
 
-/// The study loop of a serving node: intake, study work, delivery, each on its own thread, all state in the index.
+class CommitmentService;
+
+/// The study loop of a serving node: intake, study work, delivery, each on its own threads, all state in the index.
 ///   event -> intake (eligibility, quiet timer) -> complete -> job -> study work -> results, outbox -> delivery
 /// Everything given must outlive it. Thread-safe.
 class StudyLoop {
@@ -24,7 +26,8 @@ class StudyLoop {
         storage::Index& index;
         storage::Archive& archive;
         std::shared_ptr<const ml::Model> model;
-        SendObject send;
+        ConnectPeer connect;
+        ReportCommitment report;
         const Clock& clock;
         std::string node_uid;
         std::string program_version;
@@ -37,6 +40,8 @@ class StudyLoop {
     void stop();
     /// Something was received or changed.
     void wake();
+    /// What the services of the edge ask and answer about Storage Commitment.
+    CommitmentService& commitments();
     /// Oldest job that could run now and does not, in ms (0: none): for /metrics.
     std::int64_t oldest_runnable_job_ms() const;
 

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "base/worker.h"
-#include "workflows/delivery.h"
+#include "workflows/delivery_workers.h"
 #include "workflows/intake.h"
 #include "workflows/node.h"
 #include "workflows/study_work.h"
@@ -19,7 +19,6 @@ using namespace std::chrono_literals;
 // and costs the receiving associations one commit.
 constexpr auto kIntakePause = 250ms;
 constexpr auto kWorkPause = 1000ms;
-constexpr auto kDeliveryPause = 1000ms;
 
 /// The value, or false with the error in the log: the next turn tries again.
 bool done(const char* who, const Result<bool>& result) {
@@ -34,16 +33,20 @@ struct StudyLoop::State {
         : p(std::move(parts)),
           intake(p.settings, p.index, p.archive, p.clock),
           work({p.settings, p.index, p.archive, *p.model, p.clock, p.node_uid, p.program_version}),
-          delivery(p.settings, p.index, p.send, p.clock) {}
+          delivery(p.settings, p.index, p.connect, p.clock),
+          commitments({p.settings, p.archive, p.report, p.clock, [this] { wake_delivery(); }}),
+          delivery_workers(p.settings, delivery, commitments) {}
 
     Parts p;
     Intake intake;
     StudyWork work;
     Delivery delivery;
+    CommitmentService commitments;
+    DeliveryWorkers delivery_workers;
     std::atomic<bool> stopping{false};
     std::atomic<std::chrono::steady_clock::rep> woken{0};
     std::mutex mutex;  ///< of the workers below: they come and go as a set
-    std::unique_ptr<Worker> delivery_worker, work_worker, intake_worker;
+    std::unique_ptr<Worker> work_worker, intake_worker;
 
     bool intake_turn() {
         if (done("intake", intake.pass())) wake_work();
@@ -54,16 +57,12 @@ struct StudyLoop::State {
         if (worked && !stopping) wake_delivery();
         return worked && !stopping;
     }
-    bool delivery_turn() { return done("delivery", delivery.pass(stopping)) && !stopping; }
 
     void wake_work() {
         std::lock_guard lock(mutex);
         if (work_worker) work_worker->wake();
     }
-    void wake_delivery() {
-        std::lock_guard lock(mutex);
-        if (delivery_worker) delivery_worker->wake();
-    }
+    void wake_delivery() { delivery_workers.wake(); }
 };
 
 StudyLoop::StudyLoop(Parts parts) : state_(std::make_unique<State>(std::move(parts))) {}
@@ -80,8 +79,7 @@ Status StudyLoop::start() {
     }));
     std::lock_guard lock(s.mutex);
     s.stopping = false;
-    s.delivery_worker =
-        std::make_unique<Worker>("delivery", kDeliveryPause, [&s] { return s.delivery_turn(); });
+    s.delivery_workers.start();
     s.work_worker = std::make_unique<Worker>("work", kWorkPause, [&s] { return s.work_turn(); });
     s.intake_worker = std::make_unique<Worker>("intake", kIntakePause, [&s] { return s.intake_turn(); });
     return {};
@@ -90,16 +88,16 @@ Status StudyLoop::start() {
 void StudyLoop::stop() {
     State& s = *state_;
     s.stopping = true;
-    std::unique_ptr<Worker> all[3];
+    std::unique_ptr<Worker> all[2];
     {
         // The workers wake each other under this lock: it must not be held while they are joined.
         std::lock_guard lock(s.mutex);
         all[0] = std::move(s.intake_worker);
         all[1] = std::move(s.work_worker);
-        all[2] = std::move(s.delivery_worker);
     }
     for (auto& worker : all)
         if (worker) worker->stop();
+    s.delivery_workers.stop();
 }
 
 void StudyLoop::wake() {
@@ -110,6 +108,10 @@ void StudyLoop::wake() {
     if (!state_->woken.compare_exchange_strong(last, now)) return;
     state_->wake_work();
     state_->wake_delivery();
+}
+
+CommitmentService& StudyLoop::commitments() {
+    return state_->commitments;
 }
 
 std::int64_t StudyLoop::oldest_runnable_job_ms() const {

@@ -71,11 +71,14 @@ Status Node::open() {
     SCOPENODE_ASSIGN(archive,
                      storage::Archive::open(dir, *index, real_files(), settings.archive.keep_free_mb << 20));
     archive->sweep_later();
-    auto send = [this](const config::Destination& peer, const workflows::SendItem& item) {
-        return send_object(settings.dimse.ae_title, peer, item);
+    auto connect = [this](const config::Destination& peer, const std::vector<std::string>& sop_classes) {
+        return connect_peer(settings.dimse.ae_title, peer, sop_classes);
     };
-    loop = std::make_unique<workflows::StudyLoop>(
-        workflows::StudyLoop::Parts{settings, *index, *archive, model, send, clock, uid, program_version()});
+    auto report = [this](const config::Destination& peer, const storage::CommitmentNotice& notice) {
+        return report_commitment(settings.dimse.ae_title, peer, notice);
+    };
+    loop = std::make_unique<workflows::StudyLoop>(workflows::StudyLoop::Parts{
+        settings, *index, *archive, model, connect, report, clock, uid, program_version()});
     return {};
 }
 
@@ -89,7 +92,8 @@ Status Node::listen() {
                                d.allowed_callers,
                                settings.site.default_issuer};
     SCOPENODE_TRY(loop->start());
-    SCOPENODE_ASSIGN(dimse, DimseServer::start(options, *archive, [this] { loop->wake(); }));
+    SCOPENODE_ASSIGN(dimse,
+                     DimseServer::start(options, *archive, {[this] { loop->wake(); }, &loop->commitments()}));
     SCOPENODE_ASSIGN(http, HttpServer::start(settings.http.bind, settings.http.port,
                                              [this](const std::string& method, const std::string& path) {
                                                  return answer(method, path);
