@@ -31,6 +31,12 @@ std::string zone_fault(const std::string& zone) {
 
 const char* const kAeTitle = "must be an AE title: 1-16 printable characters, no backslash, not only spaces";
 
+void address_faults(const Destination& one, const std::string& here, std::vector<Fault>& faults) {
+    if (!is_legal_ae_title(one.ae_title)) faults.push_back({here + "/ae_title", kAeTitle});
+    if (one.host.find_first_not_of(' ') == std::string::npos)
+        faults.push_back({here + "/host", "must name a host"});
+}
+
 void destination_faults(const Settings& settings, std::vector<Fault>& faults) {
     std::set<std::string> names;
     for (std::size_t i = 0; i < settings.destinations.size(); ++i) {
@@ -38,9 +44,15 @@ void destination_faults(const Settings& settings, std::vector<Fault>& faults) {
         const std::string here = fmt::format("/destinations/{}", i);
         if (!names.insert(one.name).second)
             faults.push_back({here + "/name", "'" + one.name + "' is the name of another destination too"});
-        if (!is_legal_ae_title(one.ae_title)) faults.push_back({here + "/ae_title", kAeTitle});
-        if (one.host.find_first_not_of(' ') == std::string::npos)
-            faults.push_back({here + "/host", "must name a host"});
+        address_faults(one, here, faults);
+    }
+    std::set<std::string> titles;
+    for (std::size_t i = 0; i < settings.peers.size(); ++i) {
+        const Destination& one = settings.peers[i];
+        const std::string here = fmt::format("/peers/{}", i);
+        address_faults(one, here, faults);
+        if (!titles.insert(one.ae_title).second)
+            faults.push_back({here + "/ae_title", "'" + one.ae_title + "' stands in the list twice"});
     }
 }
 

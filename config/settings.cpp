@@ -27,6 +27,8 @@ Destination destination_of(const json& from) {
     take(from, "host", one.host);
     take(from, "port", one.port);
     take(from, "allow_demonstration", one.allow_demonstration);
+    take(from, "storage_commitment", one.storage_commitment);
+    take(from, "warnings_are_success", one.warnings_are_success);
     return one;
 }
 
@@ -64,6 +66,10 @@ Settings settings_of(const json& document) {
     take(delivery, "longest_retry_seconds", s.delivery.longest_retry_seconds);
     for (const json& one : document.value("destinations", json::array()))
         s.destinations.push_back(destination_of(one));
+    for (const json& one : document.value("peers", json::array())) {
+        s.peers.push_back(destination_of(one));
+        s.peers.back().name = s.peers.back().ae_title;
+    }
     return s;
 }
 
@@ -71,9 +77,11 @@ Settings settings_of(const json& document) {
 void mend(json& document, const json::json_pointer& pointer) {
     const std::string where = pointer.to_string();
     const std::string key = pointer.back();
-    if (where.starts_with("/destinations/")) {
-        const std::string number = where.substr(14, where.find('/', 14) - 14);
-        const json whole = {{"name", "#" + number}, {"ae_title", "X"}, {"host", "x"}, {"port", 1}};
+    const std::string list = pointer.empty() ? "" : where.substr(0, where.find('/', 1));
+    if ((list == "/destinations" || list == "/peers") && where.size() > list.size()) {
+        const std::size_t at = list.size() + 1;
+        const std::string number = where.substr(at, where.find('/', at) - at);
+        const json whole = {{"name", "#" + number}, {"ae_title", "X" + number}, {"host", "x"}, {"port", 1}};
         if (key == number)
             document[pointer] = whole;
         else if (whole.contains(key))
@@ -167,7 +175,12 @@ std::string settings_json(const Settings& s) {
                                        {"ae_title", d.ae_title},
                                        {"host", d.host},
                                        {"port", d.port},
-                                       {"allow_demonstration", d.allow_demonstration}});
+                                       {"allow_demonstration", d.allow_demonstration},
+                                       {"storage_commitment", d.storage_commitment},
+                                       {"warnings_are_success", d.warnings_are_success}});
+    out["peers"] = ordered_json::array();
+    for (const Destination& p : s.peers)
+        out["peers"].push_back({{"ae_title", p.ae_title}, {"host", p.host}, {"port", p.port}});
     return out.dump(2) + "\n";
 }
 

@@ -13,6 +13,8 @@ struct Destination {
     std::string name, ae_title, host;
     int port = 0;
     bool allow_demonstration = false;  ///< results of the demonstration model may leave the loopback
+    std::string storage_commitment = "auto";  ///< ask for it: where it is offered, "always", "never"
+    bool warnings_are_success = true;         ///< a C-STORE status of 0xB000 to 0xBFFF ends a delivery well
     bool is_loopback() const;
 };
 
@@ -60,6 +62,7 @@ struct Settings {
         int longest_retry_seconds = 600;
     } delivery;
     std::vector<Destination> destinations;
+    std::vector<Destination> peers;  ///< others whose address is known (their name is their AE title)
     std::string revision;  ///< start of the sha256 of the file's bytes
 };
 

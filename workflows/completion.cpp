@@ -29,7 +29,9 @@ std::string missing(const Arrival& a) {
 
 std::optional<Completion> by_evidence(const Arrival& a) {
     if (a.command) return complete("command", fmt::format("a person, with {} objects here", a.received));
-    if (a.mpps == Arrival::Step::kEnded && a.mpps_missing == 0 && (a.mpps_images > 0 || a.stack_missing == 0))
+    // A step that names no images may end before the first of them is sent.
+    const bool all_sent = a.association_end && !a.association_open && a.stack_missing == 0;
+    if (a.mpps == Arrival::Step::kEnded && a.mpps_missing == 0 && (a.mpps_images > 0 || all_sent))
         return complete("MPPS",
                         fmt::format("the performed procedure step has ended; it names {} images, all here",
                                     a.mpps_images));

@@ -19,7 +19,6 @@ using namespace storage;
 constexpr int kEventsInAPass = 5000;
 constexpr std::size_t kHeadersKept = 20000;
 constexpr const char* kByCommand = "command";
-constexpr const char* kAssociationEnd = "association end";
 constexpr UtcMs kClockJumpMs = 2000;
 
 /// The judgement less the images that the index has judged the same already; nothing when all is the same.
@@ -54,23 +53,6 @@ int requested_priority(const std::string& text) {
     return word == "high" ? 1 : 0;
 }
 
-/// What the index knows of an arrival.
-Result<Arrival> arrival_of(Connection& db, const StudyRow& study, int expected, int stack_missing,
-                           bool by_command, UtcMs now) {
-    Arrival a;
-    // After a restart with the clock set back, the records may lie in the future.
-    a.opened = std::min(study.opened.value_or(now), now);
-    a.last_received = std::min(study.last_received, now);
-    a.command = by_command;
-    a.received = study.instances;
-    a.expected = expected;
-    a.stack_missing = stack_missing;
-    SCOPENODE_ASSIGN(const auto evidence, evidence_of(db, study.id));
-    for (const auto& row : evidence)
-        if (row.kind == kAssociationEnd) a.association_end = row.time;
-    return a;
-}
-
 }  // namespace
 
 /// What the index holds of a study, read at once.
@@ -82,11 +64,12 @@ struct Intake::Stored {
 };
 
 Intake::Intake(const config::Settings& settings, Index& index, const Archive& archive, const Clock& clock,
-               std::string score_key)
+               const Associations& associations, std::string score_key)
     : settings_(settings),
       index_(index),
       archive_(archive),
       clock_(clock),
+      associations_(associations),
       score_key_(std::move(score_key)),
       feedback_(settings, index, archive, clock) {}
 
@@ -250,8 +233,11 @@ Status Intake::write(Connection& db, const Judged& judged, bool has_slices, UtcM
     if (!study->due && !has_slices && study->state != "receiving") return {};
     SCOPENODE_ASSIGN(const bool more, has_pending_events(db, study->id));
     const bool by_command = study->due && study->completed_by == kByCommand;
-    SCOPENODE_ASSIGN(const Arrival arrival,
-                     arrival_of(db, *study, judged.expected, judged.stack_missing, by_command, now));
+    SCOPENODE_ASSIGN(Arrival arrival, arrival_of(db, *study, now));
+    arrival.command = by_command;
+    arrival.expected = judged.expected;
+    arrival.stack_missing = judged.stack_missing;
+    arrival.association_open = associations_.open_from(judged.last_caller);
     const Completion judgement = judge_arrival(arrival, rules_for(judged.last_caller), now);
     if (!judgement.complete || more) {
         SCOPENODE_TRY(set_study_due(db, study->id, more ? now : judgement.look_again, now));

@@ -13,6 +13,7 @@
 #include "storage/index/catalog.h"
 #include "storage/index/database.h"
 #include "storage/index/queue.h"
+#include "workflows/associations.h"
 #include "workflows/completion.h"
 #include "workflows/eligibility.h"
 #include "workflows/feedback/feedback.h"
@@ -33,6 +34,9 @@ Result<EligibleSet> eligible_set(storage::Connection& db, std::int64_t study_id)
 /// Sets the study's state.
 Status settle_study(storage::Connection& db, const storage::StudyRow& study, UtcMs now);
 
+/// What the index knows of the arrival of a study; what only headers and open associations tell is left to the caller.
+Result<Arrival> arrival_of(storage::Connection& db, const storage::StudyRow& study, UtcMs now);
+
 /// Follows what happens to studies: judges their series, names the slices that are wanted, weighs the evidence of
 /// their completion, settles those that are complete. One pass is one transaction for all that happened since the
 /// last. Not thread-safe.
@@ -40,7 +44,7 @@ class Intake {
   public:
     /// `score_key`: of the model that serves (slice_scorer.h).
     Intake(const config::Settings& settings, storage::Index& index, const storage::Archive& archive,
-           const Clock& clock, std::string score_key);
+           const Clock& clock, const Associations& associations, std::string score_key);
     /// True when there was something to do.
     Result<bool> pass();
 
@@ -69,6 +73,7 @@ class Intake {
     storage::Index& index_;
     const storage::Archive& archive_;
     const Clock& clock_;
+    const Associations& associations_;
     const std::string score_key_;
     Feedback feedback_;
     std::unordered_map<std::int64_t, Header> headers_;  ///< by instance; read once while a study arrives

@@ -15,7 +15,10 @@
 
 namespace scopenode::workflows {
 
-/// The study loop of a serving node: intake, work, delivery, each on its own thread, all state in the index.
+class Associations;
+class CommitmentService;
+
+/// The study loop of a serving node: intake, work, delivery, each on its own threads, all state in the index.
 ///   event -> intake (eligibility, evidence) -> wanted slices -> scores, while the study arrives
 ///   complete -> job -> study work -> results, outbox -> delivery
 /// Everything given must outlive it. Thread-safe.
@@ -28,7 +31,8 @@ class StudyLoop {
         std::shared_ptr<const ml::Model> model;
         /// Another registered model, for `studies reprocess --model`.
         std::function<Result<std::shared_ptr<const ml::Model>>(const std::string& id)> load_model;
-        SendObject send;
+        ConnectPeer connect;
+        ReportCommitment report;
         const Clock& clock;
         std::string node_uid;
         std::string program_version;
@@ -45,6 +49,9 @@ class StudyLoop {
     void wake();
     /// A person or a peer said something about a study: taken up at once.
     void signal();
+    Associations& associations();
+    /// What the services of the edge ask and answer about Storage Commitment.
+    CommitmentService& commitments();
     /// Oldest job that could run now and does not, in ms (0: none): for /metrics.
     std::int64_t oldest_runnable_job_ms() const;
     /// Scoring rests because memory or disk failed: an alarm.

@@ -98,7 +98,8 @@ Result<std::string> outbox_list(Index& index, const std::string& state, bool jso
     for (const auto& row : rows) all.push_back(delivery_entry(row));
     if (json) return json_text(Json::object({{"deliveries", all}}));
     if (all.empty()) return std::string("no deliveries");
-    return table(all, {"id", "destination", "state", "study_uid", "attempts", "sent", "last_error"});
+    return table(all, {"id", "destination", "state", "commitment", "study_uid", "attempts", "sent", "code",
+                       "last_error"});
 }
 
 }  // namespace scopenode::workflows

@@ -87,6 +87,8 @@ std::string deliveries_text(const Json& deliveries) {
     for (const Json& d : deliveries) {
         text += fmt::format("  to {}: {}", field(d, "destination"), field(d, "state"));
         if (!d["sent"].is_null()) text += " at " + field(d, "sent");
+        if (!d["code"].is_null()) text += " " + field(d, "code");
+        if (d["commitment"] != "none") text += ", commitment " + field(d, "commitment");
         if (!d["last_error"].is_null())
             text += fmt::format(" ({} attempts, last: {})", field(d, "attempts"), field(d, "last_error"));
         text += "\n";
@@ -158,6 +160,10 @@ Json delivery_entry(const OutboxRow& delivery) {
     json["next"] = delivery.state == "waiting" ? Json(iso8601(delivery.next)) : Json();
     json["sent"] = time_or_null(delivery.sent);
     json["last_error"] = text_or_null(delivery.last_error);
+    json["rank"] = delivery.rank;
+    json["code"] = text_or_null(delivery.reason_code);
+    json["commitment"] = delivery.commitment;
+    json["transaction_uid"] = text_or_null(delivery.transaction_uid);
     return json;
 }
 

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/worker.h"
 #include "storage/index/slices.h"
-#include "workflows/delivery.h"
+#include "workflows/delivery_workers.h"
 #include "workflows/intake.h"
 #include "workflows/node.h"
 #include "workflows/slice_scorer.h"
@@ -21,7 +21,6 @@ using namespace std::chrono_literals;
 // and costs the receiving associations one commit.
 constexpr auto kIntakePause = 250ms;
 constexpr auto kWorkPause = 1000ms;
-constexpr auto kDeliveryPause = 1000ms;
 
 /// The value, or false with the error in the log: the next turn tries again.
 bool done(const char* who, const Result<bool>& result) {
@@ -34,23 +33,29 @@ bool done(const char* who, const Result<bool>& result) {
 struct StudyLoop::State {
     explicit State(Parts parts)
         : p(std::move(parts)),
-          intake(p.settings, p.index, p.archive, p.clock, score_key(*p.model, p.settings)),
+          associations(p.index, p.clock),
+          intake(p.settings, p.index, p.archive, p.clock, associations, score_key(*p.model, p.settings)),
           pixels(p.decoder),
           scorer({p.settings, p.index, p.archive, p.model, pixels, p.clock}),
           work({p.settings, p.index, p.archive, p.model, p.load_model, pixels, p.clock, p.node_uid,
                 p.program_version}),
-          delivery(p.settings, p.index, p.send, p.clock) {}
+          delivery(p.settings, p.index, p.connect, p.clock),
+          commitments({p.settings, p.archive, p.report, p.clock, [this] { wake_delivery(); }}),
+          delivery_workers(p.settings, delivery, commitments) {}
 
     Parts p;
+    Associations associations;
     Intake intake;
     storage::PixelReader pixels;
     SliceScorer scorer;
     StudyWork work;
     Delivery delivery;
+    CommitmentService commitments;
+    DeliveryWorkers delivery_workers;
     std::atomic<bool> stopping{false};
     std::atomic<std::chrono::steady_clock::rep> woken{0};
     std::mutex mutex;  ///< of the workers below: they come and go as a set
-    std::unique_ptr<Worker> delivery_worker, work_worker, intake_worker;
+    std::unique_ptr<Worker> work_worker, intake_worker;
 
     bool intake_turn() {
         if (done("intake", intake.pass())) wake_work();
@@ -64,16 +69,12 @@ struct StudyLoop::State {
         }
         return !stopping && done("work", scorer.turn()) && !stopping;
     }
-    bool delivery_turn() { return done("delivery", delivery.pass(stopping)) && !stopping; }
 
     void wake_work() {
         std::lock_guard lock(mutex);
         if (work_worker) work_worker->wake();
     }
-    void wake_delivery() {
-        std::lock_guard lock(mutex);
-        if (delivery_worker) delivery_worker->wake();
-    }
+    void wake_delivery() { delivery_workers.wake(); }
 };
 
 StudyLoop::StudyLoop(Parts parts) : state_(std::make_unique<State>(std::move(parts))) {}
@@ -91,8 +92,7 @@ Status StudyLoop::start() {
     }));
     std::lock_guard lock(s.mutex);
     s.stopping = false;
-    s.delivery_worker =
-        std::make_unique<Worker>("delivery", kDeliveryPause, [&s] { return s.delivery_turn(); });
+    s.delivery_workers.start();
     s.work_worker = std::make_unique<Worker>("work", kWorkPause, [&s] { return s.work_turn(); });
     s.intake_worker = std::make_unique<Worker>("intake", kIntakePause, [&s] { return s.intake_turn(); });
     return {};
@@ -101,16 +101,16 @@ Status StudyLoop::start() {
 void StudyLoop::stop() {
     State& s = *state_;
     s.stopping = true;
-    std::unique_ptr<Worker> all[3];
+    std::unique_ptr<Worker> all[2];
     {
         // The workers wake each other under this lock: it must not be held while they are joined.
         std::lock_guard lock(s.mutex);
         all[0] = std::move(s.intake_worker);
         all[1] = std::move(s.work_worker);
-        all[2] = std::move(s.delivery_worker);
     }
     for (auto& worker : all)
         if (worker) worker->stop();
+    s.delivery_workers.stop();
 }
 
 void StudyLoop::wake() {
@@ -130,6 +130,14 @@ void StudyLoop::signal() {
     }
     state_->wake_work();
     state_->wake_delivery();
+}
+
+Associations& StudyLoop::associations() {
+    return state_->associations;
+}
+
+CommitmentService& StudyLoop::commitments() {
+    return state_->commitments;
 }
 
 std::int64_t StudyLoop::oldest_runnable_job_ms() const {

@@ -12,6 +12,7 @@
 #include "workflows/analysis.h"
 #include "workflows/eligibility.h"
 #include "workflows/reasons.h"
+#include "workflows/retry.h"
 
 namespace scopenode::workflows {
 namespace {
@@ -60,17 +61,6 @@ std::string joined(const std::vector<std::string>& words) {
 }
 
 }  // namespace
-
-UtcMs pause_after(int attempts, UtcMs first, UtcMs longest) {
-    UtcMs pause = first;
-    for (int i = 1; i < attempts && pause < longest; ++i) pause *= 2;
-    return std::min(pause, longest);
-}
-
-UtcMs jittered(UtcMs pause, std::int64_t seed) {
-    const auto hash = static_cast<std::uint64_t>(seed) * 0x9E3779B97F4A7C15U >> 32;
-    return pause + pause * static_cast<UtcMs>(hash % 256) / 1024;
-}
 
 StudyWork::StudyWork(Parts parts) : p_(std::move(parts)) {}
 
@@ -334,8 +324,7 @@ Status StudyWork::end_badly(const JobRow& job, const Error& error) {
     std::optional<UtcMs> next;
     // Want of memory or disk is the machine's, not the study's: it waits as long as that lasts.
     if (error.code == Code::kOutOfResources || (error.retryable() && job.attempts < kMostAttempts))
-        next =
-            now + jittered(pause_after(job.attempts, kFirstPauseMs, kLongestPauseMs), job.id + job.attempts);
+        next = now + pause_before(job.attempts, kFirstPauseMs, kLongestPauseMs);
     log::error("work", "study {} revision {}, attempt {}: {}{}", job.study_uid, job.revision, job.attempts,
                error.message, next ? "; tried again later" : "; given up");
     return p_.index.write([&](Connection& db) -> Status {

@@ -21,11 +21,6 @@
 
 namespace scopenode::workflows {
 
-/// Pause before attempt number `attempts` + 1: `first` doubling up to `longest`, in ms.
-UtcMs pause_after(int attempts, UtcMs first, UtcMs longest);
-/// The same, up to a quarter longer by what `seed` says: many that failed together do not come back together.
-UtcMs jittered(UtcMs pause, std::int64_t seed);
-
 /// The job of a complete study: scores, report, and in one transaction result, deliveries and end of the job.
 /// Everything it has done before a crash is found again. Not thread-safe.
 class StudyWork {

@@ -15,6 +15,7 @@
 #include "dicom_node/dimse/server.h"
 #include "dicom_node/http/server.h"
 #include "storage/dicom/header.h"
+#include "workflows/associations.h"
 #include "workflows/fallback_model.h"
 #include "workflows/node.h"
 #include "workflows/results/report.h"
@@ -84,8 +85,11 @@ Status Node::open() {
     SCOPENODE_ASSIGN(archive,
                      storage::Archive::open(dir, *index, real_files(), settings.archive.keep_free_mb << 20));
     archive->sweep_later();
-    auto send = [this](const config::Destination& peer, const workflows::SendItem& item) {
-        return send_object(settings.dimse.ae_title, peer, item);
+    auto connect = [this](const config::Destination& peer, const std::vector<std::string>& sop_classes) {
+        return connect_peer(settings.dimse.ae_title, peer, sop_classes);
+    };
+    auto report = [this](const config::Destination& peer, const storage::CommitmentNotice& notice) {
+        return report_commitment(settings.dimse.ae_title, peer, notice);
     };
     auto load_model = [this](const std::string& id) -> Result<std::shared_ptr<const ml::Model>> {
         SCOPENODE_ASSIGN(const auto wanted, registered_model(*index, dir, id));
@@ -94,9 +98,9 @@ Status Node::open() {
     const bool crashed = take_crash_mark(crash_mark(dir));
     if (crashed) log::error("node", "the process before this one crashed");
     SCOPENODE_TRY(mark_crashes(crash_mark(dir)));
-    loop = std::make_unique<workflows::StudyLoop>(workflows::StudyLoop::Parts{
-        settings, *index, *archive, model, load_model, send, clock, uid, program_version(), crashed,
-        decoder_command()});
+    loop = std::make_unique<workflows::StudyLoop>(
+        workflows::StudyLoop::Parts{settings, *index, *archive, model, load_model, connect, report, clock,
+                                    uid, program_version(), crashed, decoder_command()});
     return {};
 }
 
@@ -110,7 +114,9 @@ Status Node::listen() {
                                d.allowed_callers,
                                settings.site.default_issuer};
     SCOPENODE_TRY(loop->start());
-    SCOPENODE_ASSIGN(dimse, DimseServer::start(options, *archive, [this] { loop->wake(); }));
+    SCOPENODE_ASSIGN(dimse, DimseServer::start(options, *archive,
+                                               {[this] { loop->wake(); }, [this] { loop->signal(); },
+                                                &loop->associations(), &loop->commitments()}));
     SCOPENODE_ASSIGN(http, HttpServer::start(settings.http.bind, settings.http.port,
                                              [this](const std::string& method, const std::string& path) {
                                                  return answer(method, path);

@@ -5,6 +5,8 @@
 
 #include "dicom_node/app/node_folder.h"
 #include "storage/index/catalog.h"
+#include "storage/index/commitments.h"
+#include "storage/index/mpps.h"
 #include "storage/index/queue.h"
 #include "storage/index/results.h"
 
@@ -36,6 +38,8 @@ struct Rows {
     storage::Totals totals;
     std::map<std::string, std::int64_t> jobs{{"queued", 0}, {"running", 0}, {"failed", 0}};
     std::map<std::string, std::int64_t> outbox{{"waiting", 0}, {"refused", 0}};
+    std::map<std::string, UtcMs> oldest;
+    std::map<std::string, std::int64_t> commitments, steps;
 };
 
 Result<Rows> read_rows(storage::Connection& db) {
@@ -49,6 +53,9 @@ Result<Rows> read_rows(storage::Connection& db) {
         SCOPENODE_ASSIGN(const auto list, storage::list_outbox(db, state, kMany));
         count = static_cast<std::int64_t>(list.size());
     }
+    SCOPENODE_ASSIGN(rows.oldest, storage::oldest_waiting(db));
+    SCOPENODE_ASSIGN(rows.commitments, storage::commitment_counts(db));
+    SCOPENODE_ASSIGN(rows.steps, storage::mpps_counts(db));
     return rows;
 }
 
@@ -66,6 +73,21 @@ void add_dimse(Text& text, const DimseServer& dimse) {
     text.value(name, "outcome=\"conflict\"", c.conflicts.load());
     text.value(name, "outcome=\"refused\"", c.refused.load());
     text.single("scopenode_received_bytes_total", "counter", "Bytes of objects received.", c.bytes.load());
+}
+
+void add_services(Text& text, const Rows& rows, UtcMs now) {
+    text.family("scopenode_delivery_oldest_seconds", "gauge",
+                "Age of the oldest result that waits for a destination.");
+    for (const auto& [destination, since] : rows.oldest)
+        text.value("scopenode_delivery_oldest_seconds", "destination=\"" + destination + "\"",
+                   static_cast<double>(now - since) / 1000);
+    text.family("scopenode_commitments", "gauge", "Deliveries by state of their Storage Commitment.");
+    for (const auto& [state, count] : rows.commitments)
+        text.value("scopenode_commitments", "state=\"" + state + "\"", count);
+    text.family("scopenode_performed_procedure_steps", "gauge",
+                "Modality performed procedure steps by state.");
+    for (const auto& [state, count] : rows.steps)
+        text.value("scopenode_performed_procedure_steps", "state=\"" + state + "\"", count);
 }
 
 void add_rows(Text& text, const Rows& rows) {
@@ -95,6 +117,7 @@ Result<std::string> metrics_text(const MetricsSources& sources) {
                1);
     add_dimse(text, sources.dimse);
     add_rows(text, rows);
+    add_services(text, rows, sources.index.clock().now());
     text.single("scopenode_oldest_runnable_job_seconds", "gauge",
                 "Wait of the oldest job that could run now.",
                 static_cast<double>(sources.loop.oldest_runnable_job_ms()) / 1000);

@@ -6,29 +6,19 @@
 
 #include "base/log.h"
 #include "dicom_node/dimse/file_meta.h"
+#include "dicom_node/dimse/messages.h"
 #include "dicom_node/dimse/negotiation.h"
+#include "dicom_node/dimse/text.h"
+#include "dicom_node/dimse/transport.h"
+#include "workflows/associations.h"
 
 namespace scopenode::dicom_node {
 namespace {
 
 constexpr const char* kRoom = "dimse";
 constexpr std::uint64_t kMostBytes = std::uint64_t{4} << 30;
-constexpr std::size_t kMostComment = 64;  ///< (0000,0902) is LO
-
-/// A UID of a command without the padding that some senders leave in.
-std::string uid_text(const char* text) {
-    std::string uid(text);
-    while (!uid.empty() && (uid.back() == ' ' || uid.back() == '\0')) uid.pop_back();
-    return uid;
-}
-
-/// As (0000,0902) allows: printable ASCII without backslash.
-std::string comment_text(const std::string& message) {
-    std::string text = message.substr(0, kMostComment);
-    for (char& c : text)
-        if (c < ' ' || c > '~' || c == '\\') c = '?';
-    return text;
-}
+/// A peer that asks for commitment and goes on sending must not find our report between its own commands.
+constexpr auto kPeerIsDone = std::chrono::milliseconds(250);
 
 }  // namespace
 
@@ -39,18 +29,36 @@ AssociationCommands::AssociationCommands(T_ASC_Association* association, const S
       peer_address_(peer_address(association->params)) {}
 
 void AssociationCommands::run() {
+    auto* associations = shared_.services.associations;
+    if (associations) number_ = associations->opened(calling_ae_);
+    const std::string how = serve();
+    if (!associations) return;
+    if (const Status noted = associations->closed(number_, how); !noted)
+        log::error(kRoom, "the end of an association of {} was not noted: {}", calling_ae_,
+                   noted.error().message);
+}
+
+std::string AssociationCommands::serve() {
+    std::string how = "broken off";
     OFCondition done = EC_Normal;
-    while (done.good()) done = one_command();
+    while (done.good()) {
+        const bool tell = !owed_.empty() && !data_waiting(association_, kPeerIsDone);
+        done = tell ? report_owed() : one_command();
+    }
     if (done == DUL_PEERREQUESTEDRELEASE) {
         ASC_acknowledgeRelease(association_);
+        how = "released";
         log::debug(kRoom, "association of {} at {} released", calling_ae_, peer_address_);
     } else if (done == DUL_PEERABORTEDASSOCIATION) {
+        how = "aborted";
         log::info(kRoom, "association of {} at {} aborted by the peer", calling_ae_, peer_address_);
     } else {
         log::warning(kRoom, "association of {} at {} ended: {}", calling_ae_, peer_address_,
                      done == DIMSE_NODATAAVAILABLE ? "nothing came for too long" : done.text());
         ASC_abortAssociation(association_);
     }
+    if (shared_.services.commitment) pass_on_reports();
+    return how;
 }
 
 OFCondition AssociationCommands::one_command() {
@@ -59,11 +67,25 @@ OFCondition AssociationCommands::one_command() {
     const OFCondition received = DIMSE_receiveCommand(
         association_, DIMSE_NONBLOCKING, shared_.options.timeout_seconds, &context, &message, nullptr);
     if (received.bad()) return received;
+    return dispatch(context, message);
+}
+
+OFCondition AssociationCommands::dispatch(T_ASC_PresentationContextID context, T_DIMSE_Message& message) {
     switch (message.CommandField) {
         case DIMSE_C_ECHO_RQ:
             return echo(context, message.msg.CEchoRQ);
         case DIMSE_C_STORE_RQ:
             return store(context, message.msg.CStoreRQ);
+        case DIMSE_N_CREATE_RQ:
+            return create(context, message.msg.NCreateRQ);
+        case DIMSE_N_SET_RQ:
+            return set(context, message.msg.NSetRQ);
+        case DIMSE_N_ACTION_RQ:
+            return action(context, message.msg.NActionRQ);
+        case DIMSE_N_EVENT_REPORT_RQ:
+            return event_report(context, message.msg.NEventReportRQ);
+        case DIMSE_N_EVENT_REPORT_RSP:
+            return event_answered(context, message.msg.NEventReportRSP);
         case DIMSE_C_CANCEL_RQ:
             return EC_Normal;  // nothing here can be cancelled (PS3.7 9.3.2.3)
         default:
@@ -101,7 +123,7 @@ OFCondition AssociationCommands::store(T_ASC_PresentationContextID id, const T_D
         }
     }
     if (request.DataSetType != DIMSE_DATASET_NULL) {
-        const OFCondition received = receive_data_set(id, object ? &*object : nullptr, outcome);
+        const OFCondition received = receive_object(id, object ? &*object : nullptr, outcome);
         if (received.bad()) return received;
     }
     if (outcome) outcome = keep(std::move(*object), about);
@@ -117,32 +139,20 @@ Status AssociationCommands::check_command(const T_ASC_PresentationContext& conte
     return {};
 }
 
-OFCondition AssociationCommands::next_fragment(DUL_PDV& fragment) {
-    if (DUL_NextPDV(&association_->DULassociation, &fragment).good()) return EC_Normal;
-    const int timeout = shared_.options.timeout_seconds;
-    if (!ASC_dataWaiting(association_, timeout)) return DIMSE_NODATAAVAILABLE;
-    const OFCondition read = DUL_ReadPDVs(&association_->DULassociation, nullptr, DUL_NOBLOCK, timeout);
-    if (read != DUL_PDATAPDUARRIVED) return read.good() ? DIMSE_READPDVFAILED : read;
-    return DUL_NextPDV(&association_->DULassociation, &fragment);
-}
-
-OFCondition AssociationCommands::receive_data_set(T_ASC_PresentationContextID context,
-                                                  storage::StagedObject* object, Status& outcome) {
+OFCondition AssociationCommands::receive_object(T_ASC_PresentationContextID context,
+                                                storage::StagedObject* object, Status& outcome) {
     std::uint64_t bytes = 0;
-    DUL_PDV fragment{};
-    while (!fragment.lastPDV) {
-        if (const auto read = next_fragment(fragment); read.bad()) return read;
-        if (fragment.pdvType != DUL_DATASETPDV) return DIMSE_UNEXPECTEDPDVTYPE;
-        if (fragment.presentationContextID != context) return DIMSE_UNEXPECTEDPDVTYPE;
-        bytes += fragment.fragmentLength;
-        if (!outcome) continue;
-        if (bytes > kMostBytes)
-            outcome = fail(Code::kOutOfResources, "objects over {} GiB are not taken", kMostBytes >> 30);
-        else
-            outcome = object->append({static_cast<const char*>(fragment.data), fragment.fragmentLength});
-    }
+    const OFCondition done = read_fragments(
+        association_, context, shared_.options.timeout_seconds, [&](std::string_view fragment) {
+            bytes += fragment.size();
+            if (!outcome) return;
+            if (bytes > kMostBytes)
+                outcome = fail(Code::kOutOfResources, "objects over {} GiB are not taken", kMostBytes >> 30);
+            else
+                outcome = object->append(fragment);
+        });
     shared_.counters.bytes += bytes;
-    return EC_Normal;
+    return done;
 }
 
 Status AssociationCommands::keep(storage::StagedObject object, const storage::StoreContext& about) {
@@ -154,7 +164,8 @@ Status AssociationCommands::keep(storage::StagedObject object, const storage::St
         ++counters.conflicts;
         log::warning(kRoom, "instance {} arrived with other content: both are kept", about.sop_instance_uid);
     }
-    if (shared_.on_stored) shared_.on_stored();
+    if (shared_.services.on_received) shared_.services.on_received();
+    if (shared_.services.associations) shared_.services.associations->stored(number_);
     return {};
 }
 

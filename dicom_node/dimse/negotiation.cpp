@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string_view>
 
 namespace scopenode::dicom_node {
@@ -48,13 +49,18 @@ std::string trimmed(const char* text) {
     return std::string(all.substr(first, all.find_last_not_of(' ') - first + 1));
 }
 
+/// Of messages that are no objects.
+constexpr std::array<std::string_view, 2> kPlainSyntaxes = {
+    UID_LittleEndianExplicitTransferSyntax,
+    UID_LittleEndianImplicitTransferSyntax,
+};
+
 /// Pointer into the proposed syntaxes, or null.
-const char* choose_syntax(const T_ASC_PresentationContext& context) {
+const char* choose_syntax(const T_ASC_PresentationContext& context, std::span<const std::string_view> taken) {
     const char* chosen = nullptr;
     for (int i = 0; i < context.transferSyntaxCount; ++i) {
         const char* proposed = context.proposedTransferSyntaxes[i];
-        if (std::ranges::find(kTransferSyntaxes, std::string_view(proposed)) == kTransferSyntaxes.end())
-            continue;
+        if (std::ranges::find(taken, std::string_view(proposed)) == taken.end()) continue;
         if (!chosen) chosen = proposed;
         // Private elements keep their VRs only in Explicit VR.
         if (std::string_view(chosen) == UID_LittleEndianImplicitTransferSyntax &&
@@ -104,21 +110,26 @@ Refusal local_limit_exceeded() {
     return refusal;
 }
 
-OFCondition accept_contexts(T_ASC_Parameters* parameters) {
+OFCondition accept_contexts(T_ASC_Parameters* parameters, bool commitment) {
     const int count = ASC_countPresentationContexts(parameters);
     for (int i = 0; i < count; ++i) {
         T_ASC_PresentationContext context{};
         OFCondition done = ASC_getPresentationContext(parameters, i, &context);
         if (done.bad()) return done;
-        const std::string_view abstract(context.abstractSyntax);
-        const char* syntax = choose_syntax(context);
+        const std::string abstract(context.abstractSyntax);
+        const bool asks_or_tells = commitment && abstract == UID_StorageCommitmentPushModelSOPClass;
+        const bool message = asks_or_tells || abstract == UID_ModalityPerformedProcedureStepSOPClass;
+        const char* syntax = choose_syntax(
+            context, message ? std::span<const std::string_view>(kPlainSyntaxes) : kTransferSyntaxes);
         const auto id = context.presentationContextID;
-        if (abstract != UID_VerificationSOPClass && !is_storage_class(std::string(abstract)))
+        if (!message && abstract != UID_VerificationSOPClass && !is_storage_class(abstract))
             done = ASC_refusePresentationContext(parameters, id, ASC_P_ABSTRACTSYNTAXNOTSUPPORTED);
         else if (!syntax)
             done = ASC_refusePresentationContext(parameters, id, ASC_P_TRANSFERSYNTAXESNOTSUPPORTED);
         else
-            done = ASC_acceptPresentationContext(parameters, id, syntax);
+            // A peer that reports on our own request is the SCP of this class: the roles are its choice.
+            done = ASC_acceptPresentationContext(parameters, id, syntax,
+                                                 asks_or_tells ? context.proposedRole : ASC_SC_ROLE_DEFAULT);
         if (done.bad()) return done;
     }
     return EC_Normal;

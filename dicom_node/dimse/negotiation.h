@@ -18,9 +18,10 @@ struct Refusal {
 std::optional<Refusal> check_request(T_ASC_Parameters* parameters, const DimseOptions& options);
 Refusal local_limit_exceeded();
 
-/// Accepts Verification and the storage classes that the node keeps; of the proposed transfer syntaxes the
+/// Accepts Verification, the storage classes that the node keeps, Modality Performed Procedure Step and, with
+/// `commitment`, Storage Commitment in the roles that the peer proposes. Of the proposed transfer syntaxes the
 /// sender's first one that the node can read, so that the sender need not convert.
-OFCondition accept_contexts(T_ASC_Parameters* parameters);
+OFCondition accept_contexts(T_ASC_Parameters* parameters, bool commitment);
 
 bool is_storage_class(const std::string& sop_class_uid);
 std::string calling_ae(T_ASC_Parameters* parameters);

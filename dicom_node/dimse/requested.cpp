@@ -8,16 +8,12 @@
 #include <dcmtk/ofstd/ofstd.h>
 
 #include "base/log.h"
+#include "dicom_node/dimse/text.h"
 
 namespace scopenode::dicom_node {
 namespace {
 
 constexpr int kFirstContext = 1;
-
-template <std::size_t N>
-void copy(char (&to)[N], const std::string& from) {
-    OFStandard::strlcpy(to, from.c_str(), N);
-}
 
 /// What the status of a C-STORE response means for whoever sends (PS3.4 B.2.3).
 Status status_meaning(std::uint16_t status, const std::string& comment, const std::string& peer) {
@@ -55,10 +51,13 @@ RequestedAssociation::~RequestedAssociation() {
 Result<std::unique_ptr<RequestedAssociation>> RequestedAssociation::open(const std::string& calling_ae,
                                                                          const config::Destination& peer,
                                                                          const std::vector<Offer>& offers,
-                                                                         int timeout_seconds) {
+                                                                         int timeout_seconds,
+                                                                         bool even_without) {
     prepare_network();
     std::unique_ptr<RequestedAssociation> made(new RequestedAssociation(peer, timeout_seconds));
     SCOPENODE_TRY(made->connect(calling_ae, offers));
+    if (!even_without && ASC_countAcceptedPresentationContexts(made->association_->params) == 0)
+        return fail(Code::kPeerRefused, "{} takes none of the offered SOP classes", peer_text(peer));
     return made;
 }
 
@@ -80,7 +79,7 @@ Status RequestedAssociation::connect(const std::string& calling_ae, const std::v
         for (const auto& syntax : offer.transfer_syntaxes) syntaxes.push_back(syntax.c_str());
         done = ASC_addPresentationContext(parameters, static_cast<T_ASC_PresentationContextID>(id),
                                           offer.sop_class_uid.c_str(), syntaxes.data(),
-                                          static_cast<int>(syntaxes.size()));
+                                          static_cast<int>(syntaxes.size()), offer.role);
         id += 2;
     }
     if (done.bad()) {
@@ -95,8 +94,6 @@ Status RequestedAssociation::connect(const std::string& calling_ae, const std::v
         return explain(done);
     }
     usable_ = true;
-    if (ASC_countAcceptedPresentationContexts(association_->params) == 0)
-        return fail(Code::kPeerRefused, "{} takes none of the offered SOP classes", peer_text(peer_));
     return {};
 }
 
@@ -137,22 +134,33 @@ Result<T_ASC_PresentationContextID> RequestedAssociation::context_for(const std:
         if (accepted.isEncapsulated()) continue;
         if (own.isEncapsulated() && (data_set.chooseRepresentation(accepted.getXfer(), nullptr).bad() ||
                                      !data_set.canWriteXfer(accepted.getXfer())))
-            return fail(Code::kPeerRefused, "{} does not take {}, which cannot be decoded here", peer_text(peer_),
-                        own.getXferName());
+            return fail(Code::kPeerRefused, "{} does not take {}, which cannot be decoded here",
+                        peer_text(peer_), own.getXferName());
         return id;
     }
     return fail(Code::kPeerRefused, "{} does not take SOP class {} in {}", peer_text(peer_), sop_class_uid,
                 own.getXferName());
 }
 
+bool RequestedAssociation::accepts(const std::string& sop_class_uid) const {
+    return ASC_findAcceptedPresentationContextID(association_, sop_class_uid.c_str()) != 0;
+}
+
 Status RequestedAssociation::store(const std::string& sop_class_uid, const std::string& sop_instance_uid,
                                    DcmDataset& data_set) {
+    SCOPENODE_ASSIGN(const auto answer, send(sop_class_uid, sop_instance_uid, data_set));
+    return status_meaning(answer.status, answer.comment, peer_text(peer_));
+}
+
+Result<workflows::StoreAnswer> RequestedAssociation::send(const std::string& sop_class_uid,
+                                                          const std::string& sop_instance_uid,
+                                                          DcmDataset& data_set) {
     SCOPENODE_ASSIGN(const auto context, context_for(sop_class_uid, data_set));
     T_DIMSE_C_StoreRQ request{};
     T_DIMSE_C_StoreRSP response{};
     request.MessageID = association_->nextMsgID++;
-    copy(request.AffectedSOPClassUID, sop_class_uid);
-    copy(request.AffectedSOPInstanceUID, sop_instance_uid);
+    copy_text(request.AffectedSOPClassUID, sop_class_uid);
+    copy_text(request.AffectedSOPInstanceUID, sop_instance_uid);
     request.DataSetType = DIMSE_DATASET_PRESENT;
     request.Priority = DIMSE_PRIORITY_MEDIUM;
     DcmDataset* detail = nullptr;
@@ -160,14 +168,16 @@ Status RequestedAssociation::store(const std::string& sop_class_uid, const std::
         DIMSE_storeUser(association_, context, &request, nullptr, &data_set, nullptr, nullptr,
                         DIMSE_NONBLOCKING, timeout_seconds_, &response, &detail);
     const std::unique_ptr<DcmDataset> held(detail);
-    if (done.bad()) {
-        usable_ = false;
-        ASC_abortAssociation(association_);
-        return explain(done);
-    }
+    if (done.bad()) return fail(broken(done).error());
     OFString comment;
     if (detail) detail->findAndGetOFString(DCM_ErrorComment, comment);
-    return status_meaning(response.DimseStatus, comment.c_str(), peer_text(peer_));
+    return workflows::StoreAnswer{response.DimseStatus, comment.c_str()};
+}
+
+Status RequestedAssociation::broken(const OFCondition& condition) {
+    usable_ = false;
+    ASC_abortAssociation(association_);
+    return explain(condition);
 }
 
 }  // namespace scopenode::dicom_node

@@ -94,10 +94,11 @@ Status Sending::batch(const std::vector<Candidate>& files, const Offers& offers)
     for (const auto& file : files) {
         if (!association || !association->usable()) {
             association.reset();
-            auto opened = RequestedAssociation::open(options.calling_ae, peer, offers.list(), options.timeout_seconds);
+            auto opened =
+                RequestedAssociation::open(options.calling_ae, peer, offers.list(), options.timeout_seconds);
             if (!opened)
-                return fail(opened.error().code, "{}; {} of {} files sent before", opened.error().message, report.sent,
-                            total);
+                return fail(opened.error().code, "{}; {} of {} files sent before", opened.error().message,
+                            report.sent, total);
             association = std::move(*opened);
         }
         if (const Status sent = send_one(*association, file); sent)
@@ -109,24 +110,62 @@ Status Sending::batch(const std::vector<Candidate>& files, const Offers& offers)
     return {};
 }
 
+Result<std::unique_ptr<DcmFileFormat>> read_bytes(const std::string& bytes) {
+    DcmInputBufferStream stream;
+    stream.setBuffer(bytes.data(), static_cast<offile_off_t>(bytes.size()));
+    stream.setEos();
+    auto file = std::make_unique<DcmFileFormat>();
+    file->transferInit();
+    const OFCondition loaded = file->read(stream);
+    file->transferEnd();
+    if (loaded.bad()) return fail(Code::kCannotUnderstand, "the object cannot be read: {}", loaded.text());
+    return file;
+}
+
+class Destination final : public workflows::PeerAssociation {
+  public:
+    explicit Destination(std::unique_ptr<RequestedAssociation> open) : open_(std::move(open)) {}
+
+    bool takes(const std::string& sop_class_uid) const override { return open_->accepts(sop_class_uid); }
+    Result<workflows::StoreAnswer> store(const workflows::SendItem& item) override {
+        return guard(Code::kInternal, [&]() -> Result<workflows::StoreAnswer> {
+            SCOPENODE_ASSIGN(const auto file, read_bytes(item.bytes));
+            return open_->send(item.sop_class_uid, item.sop_instance_uid, *file->getDataset());
+        });
+    }
+    Result<workflows::StoreAnswer> ask_commitment(const storage::CommitmentNotice& question) override {
+        return open_->ask_commitment(question);
+    }
+    Result<std::optional<storage::CommitmentNotice>> next_report(std::chrono::milliseconds wait) override {
+        return open_->next_report(wait);
+    }
+    bool usable() const override { return open_->usable(); }
+
+  private:
+    std::unique_ptr<RequestedAssociation> open_;
+};
+
 }  // namespace
 
-Status send_object(const std::string& calling_ae, const config::Destination& peer,
-                   const workflows::SendItem& item) {
+Result<std::unique_ptr<workflows::PeerAssociation>> connect_peer(
+    const std::string& calling_ae, const config::Destination& peer,
+    const std::vector<std::string>& sop_classes) {
+    using Opened = Result<std::unique_ptr<workflows::PeerAssociation>>;
+    return guard(Code::kInternal, [&]() -> Opened {
+        std::vector<Offer> offers;
+        for (const std::string& one : sop_classes) offers.push_back({one, kPlain});
+        SCOPENODE_ASSIGN(auto open, RequestedAssociation::open(calling_ae, peer, offers, kSendSeconds, true));
+        return std::make_unique<Destination>(std::move(open));
+    });
+}
+
+Status report_commitment(const std::string& calling_ae, const config::Destination& peer,
+                         const storage::CommitmentNotice& report) {
     return guard(Code::kInternal, [&]() -> Status {
-        DcmInputBufferStream stream;
-        stream.setBuffer(item.bytes.data(), static_cast<offile_off_t>(item.bytes.size()));
-        stream.setEos();
-        DcmFileFormat file;
-        file.transferInit();
-        const OFCondition loaded = file.read(stream);
-        file.transferEnd();
-        if (loaded.bad())
-            return fail(Code::kCannotUnderstand, "the object cannot be read: {}", loaded.text());
-        SCOPENODE_ASSIGN(
-            const auto association,
-            RequestedAssociation::open(calling_ae, peer, {{item.sop_class_uid, kPlain}}, kSendSeconds));
-        return association->store(item.sop_class_uid, item.sop_instance_uid, *file.getDataset());
+        const Offer offer{UID_StorageCommitmentPushModelSOPClass, kPlain, ASC_SC_ROLE_SCP};
+        SCOPENODE_ASSIGN(const auto open,
+                         RequestedAssociation::open(calling_ae, peer, {offer}, kSendSeconds));
+        return open->report_commitment(report);
     });
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -11,8 +12,13 @@
 
 namespace scopenode::dicom_node {
 
-/// C-STORE SCU: one object, one association (results to a destination). See workflows::SendObject.
-Status send_object(const std::string& calling_ae, const config::Destination& peer, const workflows::SendItem& item);
+/// SCU of results and of their Storage Commitment. See workflows::ConnectPeer.
+Result<std::unique_ptr<workflows::PeerAssociation>> connect_peer(const std::string& calling_ae,
+                                                                 const config::Destination& peer,
+                                                                 const std::vector<std::string>& sop_classes);
+/// N-EVENT-REPORT on an association of our own. See workflows::ReportCommitment.
+Status report_commitment(const std::string& calling_ae, const config::Destination& peer,
+                         const storage::CommitmentNotice& report);
 
 /// `scopenode send`: many files over one association, in their own transfer syntaxes. A peer that cannot be reached
 /// is an error that tells how many were sent before.

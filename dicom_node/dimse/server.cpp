@@ -28,10 +28,10 @@ constexpr int kCloseSeconds = 2;
 }  // namespace
 
 struct DimseServer::State {
-    State(DimseOptions wanted, storage::Archive& store, std::function<void()> stored)
+    State(DimseOptions wanted, storage::Archive& store, DimseServices behind)
         : options(std::move(wanted)),
           archive(store),
-          on_stored(std::move(stored)),
+          services(std::move(behind)),
           layer(options.timeout_seconds) {}
 
     struct Connection {
@@ -43,7 +43,7 @@ struct DimseServer::State {
 
     const DimseOptions options;
     storage::Archive& archive;
-    const std::function<void()> on_stored;
+    const DimseServices services;
     QuickLayer layer;
     Listener listener;
     int wake = -1;
@@ -166,13 +166,14 @@ void DimseServer::State::converse(Connection& connection, T_ASC_Association* ass
         ASC_dropSCPAssociation(association, kCloseSeconds);
         return;
     }
-    if (accept_contexts(parameters).bad() || ASC_acknowledgeAssociation(association).bad()) {
+    if (accept_contexts(parameters, services.commitment != nullptr).bad() ||
+        ASC_acknowledgeAssociation(association).bad()) {
         ASC_abortAssociation(association);
         return;
     }
     ++counters.accepted;
     log::debug(kRoom, "association of {} at {} accepted", calling_ae(parameters), peer_address(parameters));
-    AssociationCommands(association, {options, archive, counters, on_stored}).run();
+    AssociationCommands(association, {options, archive, counters, services}).run();
     ASC_dropSCPAssociation(association, kCloseSeconds);
 }
 
@@ -209,10 +210,9 @@ DimseServer::~DimseServer() {
 }
 
 Result<std::unique_ptr<DimseServer>> DimseServer::start(const DimseOptions& options,
-                                                        storage::Archive& archive,
-                                                        std::function<void()> on_stored) {
+                                                        storage::Archive& archive, DimseServices services) {
     prepare_network();
-    auto state = std::make_unique<State>(options, archive, std::move(on_stored));
+    auto state = std::make_unique<State>(options, archive, std::move(services));
     SCOPENODE_ASSIGN(state->listener, open_listener(options.bind, options.port));
     state->wake = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (state->wake < 0) {

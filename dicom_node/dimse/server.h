@@ -8,6 +8,11 @@
 #include "base/core/result.h"
 #include "storage/archive/archive.h"
 
+namespace scopenode::workflows {
+class Associations;
+class CommitmentService;
+}
+
 namespace scopenode::dicom_node {
 
 struct DimseOptions {
@@ -20,13 +25,22 @@ struct DimseOptions {
     std::string default_issuer;
 };
 
-/// C-ECHO and C-STORE SCP (PS3.4 B, A): one thread an association, a hard cap (over it A-ASSOCIATE-RJ transient,
-/// local limit exceeded). C-STORE answers 0x0000 only after Archive::store. Thread-safe.
+/// What stands behind the associations.
+struct DimseServices {
+    std::function<void()> on_received = {};              ///< an object: others will follow
+    std::function<void()> on_signal = {};                ///< a peer said something about a study
+    workflows::Associations* associations = nullptr;     ///< told of those that are open
+    workflows::CommitmentService* commitment = nullptr;  ///< without it Storage Commitment is not accepted
+};
+
+/// SCP of Verification, Storage, Modality Performed Procedure Step and Storage Commitment (PS3.4 A, B, F, J): one
+/// thread an association, a hard cap (over it A-ASSOCIATE-RJ transient, local limit exceeded). 0x0000 is answered only
+/// when what was received is durable. Thread-safe.
 class DimseServer {
   public:
     /// Listens; kInUse names the port when it is taken.
     static Result<std::unique_ptr<DimseServer>> start(const DimseOptions& options, storage::Archive& archive,
-                                                      std::function<void()> on_stored);
+                                                      DimseServices services);
     ~DimseServer();
     int port() const;
     int associations() const;                ///< open now

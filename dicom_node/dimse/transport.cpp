@@ -73,13 +73,15 @@ class QuickConnection final : public DcmTCPConnection {
         return ::send(getSocket(), buffer, size, MSG_NOSIGNAL | (head ? MSG_MORE : 0));
     }
 
-    OFBool networkDataAvailable(int timeout) override {
-        if (first_ != last_) return OFTrue;
+    OFBool networkDataAvailable(int timeout) override { return available(timeout * 1000) ? OFTrue : OFFalse; }
+
+    bool available(int milliseconds) {
+        if (first_ != last_) return true;
         pollfd waiting{getSocket(), POLLIN, 0};
         int found = 0;
-        do found = ::poll(&waiting, 1, timeout * 1000);
+        do found = ::poll(&waiting, 1, milliseconds);
         while (found < 0 && errno == EINTR);
-        return found > 0 ? OFTrue : OFFalse;
+        return found > 0;
     }
 
   private:
@@ -162,6 +164,12 @@ OFCondition receive_association(int socket, QuickLayer& layer, int timeout_secon
     handle_lock = nullptr;
     if (!taken) ::close(socket);
     return done;
+}
+
+bool data_waiting(T_ASC_Association* association, std::chrono::milliseconds wait) {
+    auto* connection =
+        dynamic_cast<QuickConnection*>(DUL_getTransportConnection(association->DULassociation));
+    return connection && connection->available(static_cast<int>(wait.count()));
 }
 
 const std::string& implementation_class_uid() {

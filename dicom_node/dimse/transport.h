@@ -3,6 +3,7 @@
 #include <dcmtk/dcmnet/assoc.h>
 #include <dcmtk/dcmnet/dcmlayer.h>
 
+#include <chrono>
 #include <string>
 
 #include "base/core/result.h"
@@ -35,6 +36,9 @@ class QuickLayer final : public DcmTransportLayer {
 /// DCMTK once `network` has it; it is closed on failure. `layer` must outlive the association.
 OFCondition receive_association(int socket, QuickLayer& layer, int timeout_seconds, T_ASC_Network** network,
                                 T_ASC_Association** association);
+
+/// Whether the peer has said something within `wait`, to which DCMTK's own question gives whole seconds only.
+bool data_waiting(T_ASC_Association* association, std::chrono::milliseconds wait);
 
 constexpr long kMaxPdu = 131072;
 /// Of this program, in associations and file meta information.

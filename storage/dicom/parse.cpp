@@ -1,5 +1,6 @@
 #include "storage/dicom/parse.h"
 
+#include <dcmtk/dcmdata/dcistrmb.h>
 #include <dcmtk/dcmdata/dcistrmf.h>
 #include <dcmtk/dcmdata/dcistrmz.h>
 #include <dcmtk/dcmdata/dctk.h>
@@ -19,8 +20,8 @@ constexpr offile_off_t kMostInflated = 64 << 20;
 /// Hands bytes on while the parser's recursion and the inflated size stay within bounds.
 class BoundedProducer final : public DcmProducer {
   public:
-    BoundedProducer(const OFFilename& name, std::uintptr_t stack_at_start)
-        : file_(name, 0), stack_(stack_at_start) {}
+    BoundedProducer(DcmProducer& from, std::uintptr_t stack_at_start)
+        : from_(from), source_(&from), stack_(stack_at_start) {}
 
     OFBool good() const override { return status().good(); }
     OFCondition status() const override { return refused_.bad() ? refused_ : source_->status(); }
@@ -40,7 +41,7 @@ class BoundedProducer final : public DcmProducer {
 
     void inflate() {
         inflater_ = std::make_unique<DcmZLibInputFilter>();
-        inflater_->append(file_);
+        inflater_->append(from_);
         (void)inflater_->skip(0);  // makes it fetch its first bytes
         source_ = inflater_.get();
     }
@@ -64,9 +65,9 @@ class BoundedProducer final : public DcmProducer {
         return length;
     }
 
-    DcmFileProducer file_;
+    DcmProducer& from_;
     std::unique_ptr<DcmZLibInputFilter> inflater_;
-    DcmProducer* source_ = &file_;
+    DcmProducer* source_;
     const std::uintptr_t stack_;
     offile_off_t given_ = 0;
     OFCondition refused_;
@@ -75,7 +76,7 @@ class BoundedProducer final : public DcmProducer {
 class BoundedStream final : public DcmInputStream {
   public:
     BoundedStream(const OFFilename& name, std::uintptr_t stack_at_start)
-        : DcmInputStream(&producer_), producer_(name, stack_at_start), name_(name) {}
+        : DcmInputStream(&producer_), file_(name, 0), producer_(file_, stack_at_start), name_(name) {}
 
     const OFCondition& refused() const { return producer_.refused(); }
 
@@ -91,9 +92,28 @@ class BoundedStream final : public DcmInputStream {
     }
 
   private:
+    DcmFileProducer file_;
     BoundedProducer producer_;
     OFFilename name_;
     bool inflating_ = false;
+};
+
+/// The same over bytes in memory.
+class BoundedBuffer final : public DcmInputStream {
+  public:
+    BoundedBuffer(std::string_view bytes, std::uintptr_t stack_at_start)
+        : DcmInputStream(&producer_), producer_(buffer_, stack_at_start) {
+        buffer_.setBuffer(bytes.data(), static_cast<offile_off_t>(bytes.size()));
+        buffer_.setEos();
+    }
+
+    const OFCondition& refused() const { return producer_.refused(); }
+    OFCondition installCompressionFilter(E_StreamCompression) override { return EC_UnsupportedEncoding; }
+    DcmInputStreamFactory* newFactory() const override { return nullptr; }
+
+  private:
+    DcmBufferProducer buffer_;
+    BoundedProducer producer_;
 };
 
 }  // namespace
@@ -113,6 +133,21 @@ Status parse_file(DcmFileFormat& file, const std::filesystem::path& path, ReadUp
     if (read.bad())
         return fail(Code::kCannotUnderstand, "{}: not readable as DICOM: {}", path.filename().string(),
                     read.text());
+    return {};
+}
+
+Status parse_data_set(DcmDataset& data_set, std::string_view bytes, const std::string& transfer_syntax_uid) {
+    const DcmXfer syntax(transfer_syntax_uid.c_str());
+    if (syntax.getXfer() == EXS_Unknown || syntax.isEncapsulated())
+        return fail(Code::kUnsupported, "transfer syntax {} is not for this", transfer_syntax_uid);
+    const char here = 0;
+    BoundedBuffer stream(bytes, reinterpret_cast<std::uintptr_t>(&here));
+    data_set.transferInit();
+    OFCondition read = data_set.read(stream, syntax.getXfer(), EGL_noChange, kLongestValueInMemory);
+    data_set.transferEnd();
+    if (stream.refused().bad()) read = stream.refused();
+    if (read.bad())
+        return fail(Code::kCannotUnderstand, "the data set is not readable as DICOM: {}", read.text());
     return {};
 }
 

@@ -145,6 +145,9 @@ struct EvidenceRow {
     std::string kind, detail;
     bool decided = false;            ///< it made the study complete
 };
+constexpr const char* kAssociationEnd = "association end";
+/// For every study that the caller has sent something of since `since`; with the event "association".
+Status note_association_end(Connection& db, const std::string& calling_ae, UtcMs since, const EvidenceRow& row);
 Status add_evidence(Connection& db, std::int64_t study_id, const EvidenceRow& row);
 Result<std::vector<EvidenceRow>> evidence_of(Connection& db, std::int64_t study_id);
 

@@ -6,6 +6,7 @@
 
 #include "base/core/clock.h"
 #include "base/core/result.h"
+#include "storage/index/outbox.h"
 
 namespace scopenode::storage {
 
@@ -37,27 +38,6 @@ Result<std::int64_t> add_result(Connection& db, const ResultRow& row, const std:
 Result<std::optional<std::string>> result_bytes(Connection& db, const std::string& sop_instance_uid);
 Result<std::vector<ResultRow>> results_of(Connection& db, std::int64_t study_id);      ///< oldest first
 Result<std::optional<ResultRow>> current_result(Connection& db, std::int64_t study_id, const std::string& kind);
-
-/// One delivery of a result to a destination.
-struct OutboxRow {
-    std::int64_t id = 0, result_id = 0, study_id = 0;
-    std::string destination;         ///< name in the settings
-    std::string study_uid, sop_class_uid, sop_instance_uid;
-    std::string state;               ///< waiting, sent, refused, superseded
-    int attempts = 0;
-    UtcMs next = 0;
-    std::optional<UtcMs> sent;
-    std::string last_error;
-};
-Status add_delivery(Connection& db, std::int64_t result_id, const std::string& destination, UtcMs now);
-/// Waiting deliveries of a destination whose time has come, oldest first.
-Result<std::vector<OutboxRow>> deliveries_due(Connection& db, UtcMs now, int limit);
-Status delivery_sent(Connection& db, std::int64_t id, UtcMs now);
-/// Waits until `next`, or is refused for good when `next` is absent.
-Status delivery_failed(Connection& db, std::int64_t id, const std::string& error, std::optional<UtcMs> next);
-Status retry_delivery(Connection& db, std::int64_t id, UtcMs now);
-Result<std::vector<OutboxRow>> list_outbox(Connection& db, const std::string& state, int limit);
-Result<std::vector<OutboxRow>> deliveries_of(Connection& db, std::int64_t study_id);
 
 /// Registered models; one is champion. The files stand in the node folder under models/<id>/.
 struct ModelRow {

@@ -107,6 +107,26 @@ Status add_evidence(Connection& db, std::int64_t study_id, const EvidenceRow& ro
     });
 }
 
+Status note_association_end(Connection& db, const std::string& calling_ae, UtcMs since,
+                            const EvidenceRow& row) {
+    return run([&]() -> Status {
+        auto& s =
+            query(db,
+                  "SELECT t.id FROM studies t WHERE t.last_received >= ?1 AND EXISTS (SELECT 1 FROM series e"
+                  " JOIN instances i ON i.series = e.id WHERE e.study = t.id AND i.received >= ?1"
+                  " AND i.calling_ae = ?2)",
+                  since, calling_ae);
+        std::vector<std::int64_t> studies;
+        while (s.executeStep()) studies.push_back(integer(s, 0));
+        for (const auto study : studies) {
+            SCOPENODE_TRY(add_evidence(db, study, {row.time, kAssociationEnd, row.detail, row.decided}));
+            execute(db, "INSERT INTO events (kind, study, series, instance) VALUES ('association', ?, 0, 0)",
+                    study);
+        }
+        return {};
+    });
+}
+
 Result<std::vector<EvidenceRow>> evidence_of(Connection& db, std::int64_t study_id) {
     return run([&]() -> Result<std::vector<EvidenceRow>> {
         auto& s = query(db, "SELECT time, kind, detail, decided FROM evidence WHERE study = ? ORDER BY id",

@@ -31,6 +31,7 @@ void Orthanc::start() {
                                {"HttpPort", http_port_},
                                {"RemoteAccessAllowed", false},
                                {"AuthenticationEnabled", false},
+                               {"DicomModalities", modalities_},
                                {"Plugins", json::array()}};
         if (!write_file(real_files(), folder_ / "orthanc.json", settings.dump(2)))
             throw std::runtime_error("cannot write orthanc.json");
@@ -45,6 +46,15 @@ void Orthanc::start() {
 void Orthanc::stop() {
     child_.send(SIGTERM);
     child_.wait();
+}
+
+void Orthanc::know(const std::string& ae_title, int port) {
+    modalities_[ae_title] = {ae_title, "127.0.0.1", port};
+    const json modality = {{"AET", ae_title}, {"Host", "127.0.0.1"}, {"Port", port}};
+    const auto put =
+        run({"curl", "--silent", "--fail", "--noproxy", "*", "--request", "PUT", "--data", modality.dump(),
+             "http://127.0.0.1:" + std::to_string(http_port_) + "/modalities/" + ae_title});
+    if (put.rc != 0) throw std::runtime_error("Orthanc: modality " + ae_title + ": " + put.output);
 }
 
 std::vector<std::string> Orthanc::as_destination() const {

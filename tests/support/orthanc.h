@@ -16,6 +16,8 @@ class Orthanc {
     /// On the same ports and folder every time.
     void start();
     void stop();
+    /// Makes a peer known, to whom it then reports Storage Commitment; also after a restart.
+    void know(const std::string& ae_title, int port);
 
     int dicom_port() const { return dicom_port_; }
     /// "--destination PACS=PACS@127.0.0.1:PORT" for init.
@@ -34,6 +36,7 @@ class Orthanc {
     std::filesystem::path folder_;
     Child child_;
     int dicom_port_ = 0, http_port_ = 0;
+    nlohmann::json modalities_ = nlohmann::json::object();
 };
 
 }  // namespace scopenode::test

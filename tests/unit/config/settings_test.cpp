@@ -48,11 +48,20 @@ TEST_CASE("defaults are the contract's and pass their own check") {
 TEST_CASE("every key of the schema is written and read back") {
     const json schema = json::parse(settings_schema());
     json changed = defaults();
-    changed["destinations"] = {
-        {{"name", "PACS"}, {"ae_title", "P"}, {"host", "h"}, {"port", 104}, {"allow_demonstration", true}}};
+    changed["destinations"] = {{{"name", "PACS"},
+                                {"ae_title", "P"},
+                                {"host", "h"},
+                                {"port", 104},
+                                {"allow_demonstration", true},
+                                {"storage_commitment", "never"},
+                                {"warnings_are_success", false}}};
+    changed["peers"] = {{{"ae_title", "CT1"}, {"host", "h"}, {"port", 105}}};
     for (const auto& [part, description] : schema["properties"].items()) {
         REQUIRE(changed.contains(part));
-        if (part == "destinations") continue;
+        if (part == "destinations" || part == "peers") {
+            CHECK(changed[part][0].size() == description["items"]["properties"].size());
+            continue;
+        }
         for (const auto& [key, form] : description["properties"].items()) {
             REQUIRE_MESSAGE(changed[part].contains(key), part, "/", key);
             json& value = changed[part][key];
@@ -88,7 +97,14 @@ TEST_CASE("all faults come at once with their pointers") {
     wrong["intake"] = 5;
     wrong["destinations"] = {{{"name", "A"}, {"ae_title", "X"}, {"host", "h"}, {"port", 0}},
                              {{"name", "A"}, {"ae_title", "   "}, {"host", " "}, {"port", 4242}},
-                             {{"name", "B"}, {"ae_title", "X"}, {"port", 4242}}};
+                             {{"name", "B"},
+                              {"ae_title", "X"},
+                              {"port", 4242},
+                              {"storage_commitment", "sometimes"},
+                              {"warnings_are_success", 1}}};
+    wrong["peers"] = {{{"ae_title", "CT"}, {"host", "h"}, {"port", 104}},
+                      {{"ae_title", "CT"}, {"host", " "}, {"port", 104}},
+                      {{"ae_title", "A\\B"}, {"host", "h"}}};
     const std::string all = faults_of(wrong);
     INFO(all);
     for (const char* pointer :
@@ -99,9 +115,12 @@ TEST_CASE("all faults come at once with their pointers") {
           "/inference/device must be a string (auto, cpu or cuda:N)", "/intake must be an object",
           "/destinations/0/port must be an integer of 1 to 65535",
           "/destinations/1/name 'A' is the name of another", "/destinations/1/ae_title must be an AE title",
-          "/destinations/1/host must name a host", "/destinations/2/host is missing"})
+          "/destinations/1/host must name a host", "/destinations/2/host is missing",
+          "/destinations/2/storage_commitment", "/destinations/2/warnings_are_success",
+          "/peers/1/ae_title 'CT' stands in the list twice", "/peers/1/host must name a host",
+          "/peers/2/ae_title must be an AE title", "/peers/2/port is missing"})
         CHECK_MESSAGE(has(all, pointer), pointer);
-    CHECK(std::count(all.begin(), all.end(), '\n') == 15);
+    CHECK(std::count(all.begin(), all.end(), '\n') == 21);
 }
 
 TEST_CASE("text that is not JSON is one fault") {

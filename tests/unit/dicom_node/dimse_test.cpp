@@ -33,7 +33,7 @@ struct Scp {
         auto made = storage::Archive::open(folder.path(), *index, real_files(), 0);
         REQUIRE(made);
         archive = std::move(*made);
-        auto started = DimseServer::start(options, *archive, [] {});
+        auto started = DimseServer::start(options, *archive, {});
         REQUIRE(started);
         server = std::move(*started);
     }
@@ -295,7 +295,8 @@ TEST_CASE("files in every transfer syntax that is taken arrive as they were sent
     CHECK(scp.objects().size() == counters.stored + counters.conflicts);
 }
 
-TEST_CASE("files that nobody named are passed over when they are no DICOM and a lost peer is told with the count") {
+TEST_CASE(
+    "files that nobody named are passed over when they are no DICOM and a lost peer is told with the count") {
     const Scp scp;
     const TemporaryFolder folder;
     const fs::path table = folder.path() / "labels.csv", slice = folder.path() / "slice.dcm";
@@ -318,30 +319,52 @@ TEST_CASE("files that nobody named are passed over when they are no DICOM and a 
     CHECK(lost.error().message.find("0 of 1 files sent before") != std::string::npos);
 }
 
-TEST_CASE("the sender tells permanent refusals from passing ones") {
+TEST_CASE("an association to a destination tells what is taken and permanent refusals from passing ones") {
     const Scp scp;
+    const std::string sop_class = kCt, other = UID_RTPlanStorage;
     const workflows::SendItem item{kCt, test::SmallStudy{}.sop_instance_uid(0), slice_bytes(0)};
-    CHECK(send_object("TESTER", scp.peer(), item));
-    const auto rejected = send_object("TESTER", scp.peer("OTHER"), item);
+    auto open = connect_peer("TESTER", scp.peer(), {sop_class, other});
+    REQUIRE(open);
+    CHECK((*open)->takes(sop_class));
+    CHECK_FALSE((*open)->takes(other));
+    CHECK_FALSE((*open)->takes("1.2.3"));
+    const auto answer = (*open)->store(item);
+    REQUIRE(answer);
+    CHECK(answer->status == 0);
+    const auto mismatch = (*open)->store({kCt, "2.25.99", item.bytes});
+    REQUIRE(mismatch);
+    CHECK(mismatch->status == 0xA900);
+    CHECK(!mismatch->comment.empty());
+    for (const auto& wrong :
+         {workflows::SendItem{other, "2.25.1", item.bytes}, {kCt, "2.25.1", "no dicom"}}) {
+        const auto not_sent = (*open)->store(wrong);
+        REQUIRE(!not_sent);
+        CHECK_FALSE(not_sent.error().retryable());
+        CHECK((*open)->usable());
+    }
+    const auto none = connect_peer("TESTER", scp.peer(), {other});
+    REQUIRE(none);
+    CHECK_FALSE((*none)->takes(other));
+    const auto rejected = connect_peer("TESTER", scp.peer("OTHER"), {sop_class});
     REQUIRE(!rejected);
     CHECK(rejected.error().code == Code::kPeerRefused);
-    const auto other_class = send_object("TESTER", scp.peer(), {UID_RTPlanStorage, "2.25.1", item.bytes});
-    REQUIRE(!other_class);
-    CHECK(other_class.error().code == Code::kPeerRefused);
     auto nobody = scp.peer();
     nobody.port = test::free_port();
-    const auto closed = send_object("TESTER", nobody, item);
+    const auto closed = connect_peer("TESTER", nobody, {sop_class});
     REQUIRE(!closed);
     CHECK(closed.error().retryable());
-    const auto damaged = send_object("TESTER", scp.peer(), {kCt, "2.25.1", "no dicom"});
-    CHECK(!damaged);
+    scp.server->stop(0);
+    const auto lost = (*open)->store(item);
+    REQUIRE(!lost);
+    CHECK(lost.error().retryable());
+    CHECK_FALSE((*open)->usable());
 }
 
 TEST_CASE("a port in use is named") {
     const Scp scp;
     DimseOptions options;
     options.port = scp.server->port();
-    const auto second = DimseServer::start(options, *scp.archive, [] {});
+    const auto second = DimseServer::start(options, *scp.archive, {});
     REQUIRE(!second);
     CHECK(second.error().code == Code::kInUse);
     CHECK(second.error().message.find(scp.port()) != std::string::npos);

@@ -254,13 +254,15 @@ TEST_CASE("a result supersedes the one before and its waiting deliveries") {
         SCOPENODE_TRY(add_delivery(db, two, "pacs", 10));
         CHECK((*current_result(db, 1, "sr"))->revision == 2);
         CHECK(**result_bytes(db, "2.25.71") == std::string("a\0b", 3));
-        const auto due = deliveries_due(db, 10, 10);
-        REQUIRE(due->size() == 1);
-        CHECK(due->front().sop_instance_uid == "2.25.72");
-        SCOPENODE_TRY(delivery_failed(db, due->front().id, "down", 90));
-        CHECK(deliveries_due(db, 89, 10)->empty());
-        SCOPENODE_TRY(delivery_sent(db, due->front().id, 95));
-        CHECK(retry_delivery(db, due->front().id, 96).error().code == Code::kConflict);
+        const auto due = *next_delivery(db, "pacs", 10);
+        REQUIRE(due);
+        CHECK(due->sop_instance_uid == "2.25.72");
+        CHECK_FALSE(*next_delivery(db, "other", 10));
+        SCOPENODE_TRY(delivery_failed(db, due->id, "down", 90));
+        CHECK_FALSE(*next_delivery(db, "pacs", 89));
+        SCOPENODE_TRY(delivery_sent(db, due->id, 95));
+        CHECK_FALSE(*next_delivery(db, "pacs", 99));
+        CHECK(retry_delivery(db, due->id, 96).error().code == Code::kConflict);
         return {};
     }));
 }

@@ -39,7 +39,9 @@ TEST_CASE("Each explicit signal completes a study at once and says so") {
     a.mpps = Arrival::Step::kEnded;
     a.mpps_images = 40;
     CHECK(judge_arrival(a, kRules, 5001).by == "MPPS");
-    a.mpps_images = 0;
+    a.mpps_images = 0;  // it may have ended before the first image was sent
+    CHECK_FALSE(judge_arrival(a, kRules, 5001).complete);
+    a.association_end = 5000;
     CHECK(judge_arrival(a, kRules, 5001).by == "MPPS");
     a = arrival();
     a.commit_images = 40;

@@ -1,31 +1,95 @@
+#include "workflows/delivery.h"
+
 #include <condition_variable>
 #include <map>
 #include <mutex>
 #include <set>
+#include <thread>
 #include <vector>
 
+#include "storage/index/results.h"
 #include "tests/unit/workflows/loop_fixture.h"
 
 using namespace scopenode;
+using namespace scopenode::workflows;
+using storage::CommitmentNotice;
+using storage::Connection;
 using test::Loop;
 using test::SmallStudy;
 
 namespace {
 
+constexpr const char* kSr = "1.2.840.10008.5.1.4.1.1.88.34";
+constexpr const char* kSc = "1.2.840.10008.5.1.4.1.1.7";
+
 /// Peers that answer as they are told and remember what they got.
 struct Peers {
-    std::map<std::string, Code> refusing;
-    std::vector<std::string> calls;
-    std::map<std::string, std::set<std::string>> stored;
+    struct Peer {
+        std::optional<Code> connects_with;            ///< the error of every association
+        std::map<std::string, std::uint16_t> status;  ///< of C-STORE, by instance; "" all
+        std::optional<Code> breaks;                   ///< the error of every C-STORE
+        std::set<std::string> not_taken{kStorageCommitment};
+        std::uint16_t action_status = 0;
+        bool action_breaks = false;
+        std::optional<int> reports;  ///< failure reason; nothing: no report here
+        int connections = 0;
+        std::vector<std::string> stored;
+        std::vector<CommitmentNotice> asked;
+        std::set<std::string> offered;
+    };
+    std::map<std::string, Peer> all;
+    std::vector<std::string> order;  ///< instances, whoever got them
 
-    workflows::SendObject port() {
-        return [this](const config::Destination& peer, const workflows::SendItem& item) -> Status {
-            calls.push_back(peer.name);
-            if (const auto fault = refusing.find(peer.name); fault != refusing.end())
-                return fail(fault->second, "{} says no", peer.name);
-            CHECK(item.bytes.size() > 132);
-            stored[peer.name].insert(item.sop_instance_uid);
-            return {};
+    struct Association final : PeerAssociation {
+        Association(Peers& o, Peer& p, std::vector<std::string> c)
+            : owner(o), peer(p), classes(std::move(c)) {}
+        bool takes(const std::string& uid) const override {
+            return std::ranges::find(classes, uid) != classes.end() && !peer.not_taken.contains(uid);
+        }
+        Result<StoreAnswer> store(const SendItem& item) override {
+            if (peer.breaks) {
+                open = false;
+                return fail(*peer.breaks, "broke off");
+            }
+            CHECK(item.bytes.size() > 0);
+            for (const std::string& key : {item.sop_instance_uid, std::string()})
+                if (const auto found = peer.status.find(key); found != peer.status.end())
+                    return StoreAnswer{found->second, "says so"};
+            peer.stored.push_back(item.sop_instance_uid);
+            owner.order.push_back(item.sop_instance_uid);
+            return StoreAnswer{};
+        }
+        Result<StoreAnswer> ask_commitment(const CommitmentNotice& question) override {
+            if (peer.action_breaks) {
+                open = false;
+                return fail(Code::kTimeout, "no answer");
+            }
+            peer.asked.push_back(question);
+            return StoreAnswer{peer.action_status, ""};
+        }
+        Result<std::optional<CommitmentNotice>> next_report(std::chrono::milliseconds) override {
+            if (!peer.reports) {
+                open = false;
+                return fail(Code::kPeerUnavailable, "went away");
+            }
+            CommitmentNotice report = peer.asked.back();
+            for (auto& one : report.instances) one.failure = *peer.reports;
+            return std::optional<CommitmentNotice>(report);
+        }
+        bool usable() const override { return open; }
+        Peers& owner;
+        Peer& peer;
+        std::vector<std::string> classes;
+        bool open = true;
+    };
+    ConnectPeer port() {
+        return [this](const config::Destination& to,
+                      const std::vector<std::string>& classes) -> Result<std::unique_ptr<PeerAssociation>> {
+            Peer& peer = all[to.name];
+            ++peer.connections;
+            peer.offered.insert(classes.begin(), classes.end());
+            if (peer.connects_with) return fail(*peer.connects_with, "{} says no", to.name);
+            return std::make_unique<Association>(*this, peer, classes);
         };
     }
 };
@@ -41,77 +105,424 @@ void make_results(Loop& loop, int count) {
     while (loop.work_once()) continue;
 }
 
+/// Adds an object of rank 1 to the first study: its instance.
+std::string add_picture(Loop& loop, int revision = 1) {
+    const std::string uid = "2.25.88" + std::to_string(revision);
+    REQUIRE(loop.index->write([&](Connection& db) -> Status {
+        storage::ResultRow row;
+        row.study_id = 1;
+        row.revision = revision;
+        row.kind = "sc";
+        row.sop_class_uid = kSc;
+        row.sop_instance_uid = uid;
+        SCOPENODE_ASSIGN(const auto id, storage::add_result(db, row, "bytes"));
+        return storage::add_delivery(db, id, "pacs", loop.clock.now(), 1);
+    }));
+    return uid;
+}
+
+nlohmann::json outbox(Loop& loop) {
+    return nlohmann::json::parse(outbox_list(*loop.index, "", true).value())["deliveries"];
+}
+nlohmann::json first(Loop& loop) {
+    return loop.show("2.25.2000")["deliveries"][0];
+}
+
 }  // namespace
 
-TEST_CASE("A dead destination waits with growing pauses and holds nobody else up") {
+TEST_CASE("A dead destination costs one attempt a pause and holds nobody else up") {
     Loop loop;
-    loop.settings.destinations = {{"dead", "A", "127.0.0.1", 104, false},
-                                  {"pacs", "B", "127.0.0.1", 105, false}};
+    loop.settings.destinations = {{"dead", "A", "127.0.0.1", 104}, {"pacs", "B", "127.0.0.1", 105}};
     make_results(loop, 3);
     Peers peers;
-    peers.refusing["dead"] = Code::kPeerUnavailable;
-    workflows::Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
+    auto& dead = peers.all["dead"];
+    dead.connects_with = Code::kPeerUnavailable;
+    Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
     REQUIRE(delivery.pass(loop.stopping));
-    CHECK(peers.stored["pacs"].size() == 3);
-    CHECK(std::count(peers.calls.begin(), peers.calls.end(), "dead") == 1);
+    CHECK(peers.all["pacs"].stored.size() == 3);
+    CHECK(peers.all["pacs"].connections == 1);  // several objects over one association
+    CHECK(dead.connections == 1);
     REQUIRE(delivery.pass(loop.stopping));
-    CHECK(std::count(peers.calls.begin(), peers.calls.end(), "dead") == 1);  // its pause has not passed
-    loop.clock.time += 5001;
-    peers.refusing.clear();
+    CHECK(dead.connections == 1);  // its pause has not passed
+    for (int pause = 1; pause <= 4; ++pause) {
+        loop.clock.time += 5001 << (pause - 1);
+        REQUIRE(delivery.pass(loop.stopping));
+        CHECK(dead.connections == 1 + pause);
+    }
+    loop.clock.time += 600'001;
+    dead.connects_with.reset();
     REQUIRE(delivery.pass(loop.stopping));
-    CHECK(peers.stored["dead"].size() == 3);
-    CHECK(peers.calls.size() == 7);
+    CHECK(dead.stored.size() == 3);
+    CHECK(dead.connections == 6);
     REQUIRE(delivery.pass(loop.stopping));
-    CHECK(peers.calls.size() == 7);  // sent is sent
-    const auto rows = nlohmann::json::parse(workflows::outbox_list(*loop.index, "sent", true).value());
-    CHECK(rows["deliveries"].size() == 6);
+    CHECK(dead.connections == 6);  // sent is sent
+    CHECK(outbox(loop).size() == 6);
+    for (const auto& row : outbox(loop)) CHECK(row["state"] == "sent");
 }
 
 TEST_CASE("A permanent refusal ends a delivery until a person retries it") {
     Loop loop;
-    make_results(loop, 1);
+    make_results(loop, 2);
     Peers peers;
-    peers.refusing["pacs"] = Code::kPeerRefused;
-    workflows::Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
+    auto& pacs = peers.all["pacs"];
+    pacs.connects_with = Code::kPeerRefused;
+    Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
     REQUIRE(delivery.pass(loop.stopping));
     loop.clock.time += 3600'000;
     REQUIRE(delivery.pass(loop.stopping));
-    CHECK(peers.calls.size() == 1);
-    const auto shown = loop.show("2.25.2000")["deliveries"][0];
-    CHECK(shown["state"] == "refused");
-    CHECK(shown["last_error"] == "pacs says no");
-    peers.refusing.clear();
-    REQUIRE(workflows::run_command(*loop.index, loop.settings, loop.clock,
-                                   {"outbox", "retry", shown["id"].dump()}));
+    CHECK(pacs.connections <= 2);  // one attempt, and one more to learn what it takes
+    CHECK(first(loop)["state"] == "refused");
+    CHECK(first(loop)["code"] == "ASSOCIATION_REJECTED");
+    CHECK(first(loop)["last_error"] == "pacs says no");
+    pacs.connects_with.reset();
+    pacs.status[""] = 0xA900;
+    loop.clock.time += 3600'000;
+    REQUIRE(
+        run_command(*loop.index, loop.settings, loop.clock, {"outbox", "retry", first(loop)["id"].dump()}));
     REQUIRE(delivery.pass(loop.stopping));
-    CHECK(loop.show("2.25.2000")["deliveries"][0]["state"] == "sent");
+    CHECK(first(loop)["state"] == "refused");
+    CHECK(first(loop)["code"] == "REFUSED_BY_PEER");
+    CHECK(first(loop)["last_error"] == "the peer refused it, status A900: says so");
+    pacs.status.clear();
+    REQUIRE(
+        run_command(*loop.index, loop.settings, loop.clock, {"outbox", "retry", first(loop)["id"].dump()}));
+    REQUIRE(delivery.pass(loop.stopping));
+    CHECK(first(loop)["state"] == "sent");
+    CHECK(first(loop)["code"].is_null());
+    CHECK(pacs.stored.size() == 1);
 }
 
-TEST_CASE("The three threads bring a study from its last slice to the peer") {
+TEST_CASE("The report goes first - a class that is not taken is refused by its code and the rest is sent") {
+    Loop loop;
+    make_results(loop, 1);
+    const std::string picture = add_picture(loop);
+    const std::string report = first(loop)["sop_instance_uid"];
+    Peers peers;
+    auto& pacs = peers.all["pacs"];
+    SUBCASE("the order") {
+        Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
+        REQUIRE(delivery.pass(loop.stopping));
+        CHECK(peers.order == std::vector<std::string>{report, picture});
+        CHECK(pacs.connections == 1);
+    }
+    SUBCASE("the report waits and so does the picture") {
+        pacs.status[report] = 0x0110;
+        Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
+        REQUIRE(delivery.pass(loop.stopping));
+        CHECK(peers.order.empty());
+        pacs.status.clear();
+        loop.clock.time += 5001;
+        REQUIRE(delivery.pass(loop.stopping));
+        CHECK(peers.order == std::vector<std::string>{report, picture});
+    }
+    SUBCASE("no structured reports") {
+        pacs.not_taken.insert(kSr);
+        Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
+        REQUIRE(delivery.pass(loop.stopping));
+        CHECK(peers.order == std::vector<std::string>{picture});
+        CHECK(first(loop)["state"] == "refused");
+        CHECK(first(loop)["code"] == "SOP_CLASS_NOT_TAKEN");
+        const auto accepts = [&](const char* uid) {
+            return *loop.index->read([&](Connection& db) { return storage::accepts(db, "pacs", uid); });
+        };
+        CHECK(accepts(kSr) == false);
+        CHECK(accepts(kSc) == true);
+        CHECK_FALSE(accepts("1.2.3"));
+    }
+}
+
+TEST_CASE("What a destination takes is learnt before anything is made for it") {
+    Loop loop;
+    Peers peers;
+    auto& pacs = peers.all["pacs"];
+    pacs.connects_with = Code::kTimeout;
+    Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
+    REQUIRE(delivery.pass(loop.stopping));
+    REQUIRE(delivery.pass(loop.stopping));
+    CHECK(pacs.connections == 1);
+    pacs.connects_with.reset();
+    loop.clock.time += 5001;
+    for (int i = 0; i < 3; ++i) REQUIRE(delivery.pass(loop.stopping));
+    CHECK(pacs.connections == 2);
+    CHECK(pacs.offered.contains(kStorageCommitment));
+    CHECK(*loop.index->read([](Connection& db) { return storage::accepts(db, "pacs", kSr); }) == true);
+    // Another node's destination is known by then, too.
+    Delivery next(loop.settings, *loop.index, peers.port(), loop.clock);
+    REQUIRE(next.pass(loop.stopping));
+    CHECK(pacs.connections == 2);
+}
+
+TEST_CASE("Warnings end a delivery as the destination's policy says") {
+    for (const bool success : {true, false}) {
+        Loop loop;
+        loop.settings.destinations[0].warnings_are_success = success;
+        make_results(loop, 1);
+        Peers peers;
+        peers.all["pacs"].status[""] = 0xB007;
+        Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
+        REQUIRE(delivery.pass(loop.stopping));
+        CHECK(first(loop)["state"] == (success ? "sent" : "refused"));
+        const std::string said = first(loop)["last_error"];
+        CHECK(said.find("B007") != std::string::npos);
+    }
+}
+
+TEST_CASE(
+    "A peer without room pauses the destination and one that breaks off at an object lets others pass") {
+    Loop loop;
+    make_results(loop, 2);
+    Peers peers;
+    auto& pacs = peers.all["pacs"];
+    Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
+    pacs.status[""] = 0xA700;
+    REQUIRE(delivery.pass(loop.stopping));
+    REQUIRE(delivery.pass(loop.stopping));
+    CHECK(pacs.connections == 1);
+    CHECK(first(loop)["state"] == "waiting");
+    CHECK(first(loop)["attempts"] == 1);
+    pacs.status.clear();
+    pacs.breaks = Code::kPeerUnavailable;
+    loop.clock.time += 10'001;
+    REQUIRE(delivery.pass(loop.stopping));
+    CHECK(first(loop)["attempts"] == 2);
+    pacs.breaks.reset();
+    loop.clock.time += 5001;
+    REQUIRE(delivery.pass(loop.stopping));  // the first still waits for its own time
+    CHECK(pacs.stored.size() == 1);
+    CHECK(first(loop)["state"] == "waiting");
+    loop.clock.time += 10'001;
+    REQUIRE(delivery.pass(loop.stopping));
+    CHECK(pacs.stored.size() == 2);
+}
+
+TEST_CASE("An object that cannot be sent and a destination that is gone end by their codes") {
+    Loop loop;
+    make_results(loop, 1);
+    Peers peers;
+    peers.all["pacs"].breaks = Code::kCannotUnderstand;
+    Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
+    REQUIRE(delivery.pass(loop.stopping));
+    CHECK(first(loop)["code"] == "NOT_SENDABLE");
+    REQUIRE(
+        run_command(*loop.index, loop.settings, loop.clock, {"outbox", "retry", first(loop)["id"].dump()}));
+    loop.settings.destinations.clear();
+    Delivery without(loop.settings, *loop.index, peers.port(), loop.clock);
+    REQUIRE(without.pass(loop.stopping));
+    CHECK(first(loop)["state"] == "refused");
+    CHECK(first(loop)["code"] == "DESTINATION_REMOVED");
+}
+
+TEST_CASE("What is superseded while others are sent is not sent") {
+    Loop loop;
+    make_results(loop, 1);
+    const std::string old = add_picture(loop, 1);
+    Peers peers;
+    // The successor comes while the report is on its way.
+    const auto inner = peers.port();
+    bool made = false;
+    std::string fresh;
+    Delivery delivery(
+        loop.settings, *loop.index,
+        [&](const config::Destination& to, const std::vector<std::string>& classes) {
+            if (!std::exchange(made, true)) fresh = add_picture(loop, 2);
+            return inner(to, classes);
+        },
+        loop.clock);
+    REQUIRE(delivery.pass(loop.stopping));
+    CHECK(std::ranges::count(peers.order, old) == 0);
+    CHECK(std::ranges::count(peers.order, fresh) == 1);
+    for (const auto& row : outbox(loop))
+        if (row["sop_instance_uid"] == old) CHECK(row["state"] == "superseded");
+}
+
+TEST_CASE("Commitment is asked for where it is offered and its answer is in the outbox") {
+    Loop loop;
+    make_results(loop, 2);
+    Peers peers;
+    auto& pacs = peers.all["pacs"];
+    Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
+    SUBCASE("not offered") {
+        REQUIRE(delivery.pass(loop.stopping));
+        CHECK(first(loop)["state"] == "sent");
+        CHECK(first(loop)["commitment"] == "none");
+        CHECK(pacs.asked.empty());
+    }
+    SUBCASE("committed over the same association") {
+        pacs.not_taken.clear();
+        pacs.reports = 0;
+        REQUIRE(delivery.pass(loop.stopping));
+        CHECK(pacs.connections == 1);
+        REQUIRE(pacs.asked.size() == 1);
+        CHECK(pacs.asked[0].instances.size() == 2);
+        CHECK(first(loop)["commitment"] == "committed");
+        CHECK(first(loop)["transaction_uid"] == pacs.asked[0].transaction_uid);
+    }
+    SUBCASE("never") {
+        pacs.not_taken.clear();
+        loop.settings.destinations[0].storage_commitment = "never";
+        REQUIRE(delivery.pass(loop.stopping));
+        CHECK_FALSE(pacs.offered.contains(kStorageCommitment));
+        CHECK(first(loop)["commitment"] == "none");
+    }
+    SUBCASE("always though it is not offered") {
+        loop.settings.destinations[0].storage_commitment = "always";
+        for (int i = 0; i < 12; ++i) {
+            REQUIRE(delivery.pass(loop.stopping));
+            loop.clock.time += 3600'000;
+        }
+        CHECK(first(loop)["state"] == "sent");
+        CHECK(first(loop)["commitment"] == "given_up");
+        const std::string said = first(loop)["last_error"];
+        CHECK(said.find("does not offer") != std::string::npos);
+    }
+    SUBCASE("it offers no longer") {
+        pacs.not_taken.clear();
+        pacs.action_breaks = true;
+        REQUIRE(delivery.pass(loop.stopping));
+        CHECK(first(loop)["commitment"] == "requested");
+        pacs.not_taken.insert(kStorageCommitment);
+        loop.clock.time += 600'001;
+        REQUIRE(delivery.pass(loop.stopping));
+        CHECK(first(loop)["commitment"] == "none");
+        CHECK(first(loop)["state"] == "sent");
+    }
+}
+
+TEST_CASE("A peer that is silent is asked the same again with growing pauses and then given up") {
+    Loop loop;
+    make_results(loop, 1);
+    Peers peers;
+    auto& pacs = peers.all["pacs"];
+    pacs.not_taken.clear();
+    bool says_no = false;
+    SUBCASE("no report") {}
+    SUBCASE("a failure status each time") {
+        pacs.action_status = 0x0110;
+        says_no = true;
+    }
+    auto delivery = std::make_unique<Delivery>(loop.settings, *loop.index, peers.port(), loop.clock);
+    REQUIRE(delivery->pass(loop.stopping));
+    REQUIRE(delivery->pass(loop.stopping));
+    CHECK(pacs.asked.size() == 1);
+    CHECK(first(loop)["commitment"] == "requested");
+    UtcMs silence = 600'000;
+    for (std::size_t asked = 2; asked <= 5; ++asked, silence *= 2) {
+        loop.clock.time += silence - 1;
+        REQUIRE(delivery->pass(loop.stopping));
+        CHECK(pacs.asked.size() == asked - 1);
+        loop.clock.time += 1;
+        // A restart loses nothing of it.
+        delivery = std::make_unique<Delivery>(loop.settings, *loop.index, peers.port(), loop.clock);
+        REQUIRE(delivery->pass(loop.stopping));
+        CHECK(pacs.asked.size() == asked);
+    }
+    for (const auto& one : pacs.asked) CHECK(one.transaction_uid == pacs.asked[0].transaction_uid);
+    loop.clock.time += silence;
+    REQUIRE(delivery->pass(loop.stopping));
+    CHECK(first(loop)["commitment"] == "given_up");
+    CHECK(first(loop)["state"] == "sent");
+    CHECK(pacs.asked.size() == 5);
+    const std::string said = first(loop)["last_error"];
+    CHECK((said.find("0110") != std::string::npos) == says_no);
+}
+
+TEST_CASE("An outage between sending and asking costs nothing and a rejection for good ends it") {
+    Loop loop;
+    make_results(loop, 1);
+    Peers peers;
+    auto& pacs = peers.all["pacs"];
+    pacs.not_taken.clear();
+    pacs.action_breaks = true;
+    Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
+    REQUIRE(delivery.pass(loop.stopping));
+    pacs.action_breaks = false;
+    pacs.connects_with = Code::kPeerUnavailable;
+    for (int hour = 0; hour < 100; ++hour) {
+        loop.clock.time += 3600'000;
+        REQUIRE(delivery.pass(loop.stopping));
+    }
+    CHECK(first(loop)["commitment"] == "requested");
+    SUBCASE("it is back") {
+        pacs.connects_with.reset();
+        pacs.reports = 0;
+        loop.clock.time += 3600'000;
+        REQUIRE(delivery.pass(loop.stopping));
+        CHECK(first(loop)["commitment"] == "committed");
+    }
+    SUBCASE("it wants us no more") {
+        pacs.connects_with = Code::kPeerRefused;
+        for (int hour = 0; hour < 20; ++hour) {
+            loop.clock.time += 3600'000;
+            REQUIRE(delivery.pass(loop.stopping));
+        }
+        CHECK(first(loop)["commitment"] == "given_up");
+    }
+}
+
+TEST_CASE("What is not committed is sent again and three times at most") {
+    Loop loop;
+    make_results(loop, 1);
+    Peers peers;
+    auto& pacs = peers.all["pacs"];
+    pacs.not_taken.clear();
+    pacs.reports = 0x0112;
+    Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
+    for (int i = 0; i < 6; ++i) {
+        REQUIRE(delivery.pass(loop.stopping));
+        loop.clock.time += 5001;
+    }
+    CHECK(pacs.stored.size() == 3);
+    CHECK(pacs.asked.size() == 3);
+    CHECK(first(loop)["commitment"] == "failed");
+    CHECK(first(loop)["code"] == "NOT_COMMITTED");
+    pacs.reports = 0;
+    REQUIRE(
+        run_command(*loop.index, loop.settings, loop.clock, {"outbox", "retry", first(loop)["id"].dump()}));
+    REQUIRE(delivery.pass(loop.stopping));
+    CHECK(first(loop)["commitment"] == "committed");
+}
+
+TEST_CASE("The threads bring a study from its last slice to the peer though another one hangs") {
     Loop loop;
     loop.settings.intake.quiet_seconds = 0;
+    loop.settings.destinations.insert(loop.settings.destinations.begin(), {"hangs", "H", "127.0.0.1", 103});
     const SystemClock clock;
     std::mutex mutex;
-    std::condition_variable arrived;
-    int sent = 0;
-    const workflows::SendObject send = [&](const config::Destination&, const workflows::SendItem&) -> Status {
-        std::lock_guard lock(mutex);
-        ++sent;
-        arrived.notify_all();
-        return {};
+    std::condition_variable changed;
+    Peers peers;
+    bool over = false;
+    const auto inner = peers.port();
+    const ConnectPeer connect = [&](const config::Destination& to, const std::vector<std::string>& classes) {
+        std::unique_lock lock(mutex);
+        if (to.name == "hangs") changed.wait_for(lock, std::chrono::seconds(60), [&] { return over; });
+        auto made = inner(to, classes);
+        changed.notify_all();
+        return made;
     };
     std::shared_ptr<const ml::Model> model(&loop.model, [](const ml::Model*) {});
-    workflows::StudyLoop threads(
-        {loop.settings, *loop.index, *loop.archive, model, {}, send, clock, "2.25.7", "0.0"});
+    const ReportCommitment report = [](const auto&, const auto&) { return Status(); };
+    StudyLoop threads(
+        {loop.settings, *loop.index, *loop.archive, model, {}, connect, report, clock, "2.25.7", "0.0"});
     const SmallStudy study;
     loop.receive(study, 0, 9);
     REQUIRE(threads.start());
     threads.wake();
-    {
+    const auto sent = [&] {
+        const auto shown = loop.show(study.study_uid);
+        for (const auto& row : shown["deliveries"])
+            if (row["destination"] == "pacs" && row["state"] == "sent") return true;
+        return false;
+    };
+    for (int i = 0; i < 600 && !sent(); ++i) {
         std::unique_lock lock(mutex);
-        CHECK(arrived.wait_for(lock, std::chrono::seconds(60), [&] { return sent == 1; }));
+        changed.wait_for(lock, std::chrono::milliseconds(100));
+    }
+    CHECK(sent());
+    {
+        std::lock_guard lock(mutex);
+        over = true;
+        changed.notify_all();
     }
     threads.stop();
-    CHECK(loop.show(study.study_uid)["deliveries"][0]["state"] == "sent");
     CHECK(threads.oldest_runnable_job_ms() == 0);
 }

@@ -70,6 +70,7 @@ struct Loop {
     std::unique_ptr<storage::Archive> archive;
     FakeModel model;
     storage::PixelReader pixels;
+    std::unique_ptr<workflows::Associations> associations;
     std::unique_ptr<workflows::Intake> intake;
     std::unique_ptr<workflows::SliceScorer> scorer;
     std::unique_ptr<workflows::StudyWork> work;
@@ -86,7 +87,8 @@ struct Loop {
     /// The process ends and another one starts; `crashed`: by a fault of its own.
     void restart(bool crashed = false) {
         const std::shared_ptr<const ml::Model> served(&model, [](const ml::Model*) {});
-        intake = std::make_unique<workflows::Intake>(settings, *index, *archive, clock,
+        associations = std::make_unique<workflows::Associations>(*index, clock);
+        intake = std::make_unique<workflows::Intake>(settings, *index, *archive, clock, *associations,
                                                      workflows::score_key(model, settings));
         scorer = std::make_unique<workflows::SliceScorer>(
             workflows::SliceScorer::Parts{settings, *index, *archive, served, pixels, clock});

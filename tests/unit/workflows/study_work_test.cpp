@@ -1,5 +1,6 @@
 #include "tests/unit/workflows/loop_fixture.h"
 #include "workflows/results/report.h"
+#include "workflows/retry.h"
 
 using namespace scopenode;
 using test::Loop;
@@ -146,9 +147,11 @@ TEST_CASE("A passing fault is tried again later and a restart takes up what was 
     CHECK(loop.model.slices_seen == 10);
     CHECK(loop.show(study.study_uid)["state"] == "done");
     CHECK(loop.results(study.study_uid) == 1);
-    CHECK(workflows::pause_after(1, 5000, 600000) == 5000);
-    CHECK(workflows::pause_after(3, 5000, 600000) == 20000);
-    CHECK(workflows::pause_after(30, 5000, 600000) == 600000);
+    for (const auto& [failures, whole] : {std::pair{1, 5000}, {3, 20'000}, {30, 600'000}}) {
+        const auto pause = workflows::pause_before(failures, 5000, 600'000);
+        CHECK(pause <= whole);
+        CHECK(pause >= whole * 4 / 5);
+    }
 }
 
 TEST_CASE("Slices that arrive while their study is worked on are in the next revision") {
