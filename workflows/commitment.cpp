@@ -53,6 +53,7 @@ Result<CommitmentNotice> CommitmentService::check(std::int64_t request) {
         return find_commitment_request(db, request);
     }));
     if (!row) return fail(Code::kNotFound, "no commitment request {}", request);
+    if (row->state != "waiting") return fail(Code::kConflict, "request {} is {}", request, row->state);
     CommitmentNotice notice{row->transaction_uid, row->instances};
     for (CommitmentInstance& one : notice.instances) {
         SCOPENODE_ASSIGN(one.failure, failure_of(one));

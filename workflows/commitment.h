@@ -28,7 +28,8 @@ class CommitmentService {
     /// Keeps a peer's question; durable when this returns. The report is the caller's for a while, who may give it on
     /// the association that the question came on. kConflict when the transaction asked for others before.
     Result<std::int64_t> accept(const storage::CommitmentNotice& question, const std::string& calling_ae);
-    /// Looks whether the instances are here, with their files, and keeps what was found.
+    /// Looks whether the instances are here, with their files, and keeps what was found. kConflict when the report
+    /// has been given.
     Result<storage::CommitmentNotice> check(std::int64_t request);
     Status reported(std::int64_t request);
     /// The caller's association is gone: pass() reports.

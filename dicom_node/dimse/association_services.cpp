@@ -219,9 +219,11 @@ OFCondition AssociationCommands::report_owed() {
     const auto [request, context] = owed_.back();
     const auto notice = shared_.services.commitment->check(request);
     if (!notice) {
-        log::error(kRoom, "commitment request {}: {}", request, notice.error().message);
+        // Told over another association while this one was busy, or its time comes again by itself.
+        if (notice.error().code != Code::kConflict)
+            log::error(kRoom, "commitment request {}: {}", request, notice.error().message);
         owed_.pop_back();
-        return EC_Normal;  // its time comes again by itself
+        return EC_Normal;
     }
     DcmDataset information;
     encode_commitment_report(*notice, information);

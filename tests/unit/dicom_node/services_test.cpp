@@ -192,7 +192,7 @@ TEST_CASE("MPPS: what is wrong has its status and the association goes on") {
     association.release();
 }
 
-TEST_CASE("MPPS: sequences that are nested without end are refused and cost nothing") {
+TEST_CASE("MPPS: sequences nested without end and messages without end are refused and cost nothing") {
     Services scp;
     DcmDataset deep;
     DcmItem* item = &deep;
@@ -200,6 +200,9 @@ TEST_CASE("MPPS: sequences that are nested without end are refused and cost noth
         REQUIRE(item->findOrCreateSequenceItem(DCM_ScheduledStepAttributesSequence, item, -2).good());
     ModalityAssociation association(scp.server->port(), "CT1", {{kMpps}});
     CHECK(association.n_create(kMpps, "2.25.53", &deep) == 0x0110);
+    DcmDataset long_one;
+    long_one.putAndInsertString(DCM_TextValue, std::string(33U << 20, 'x').c_str());
+    CHECK(association.n_create(kMpps, "2.25.53", &long_one) == 0x0110);
     DcmDataset empty;
     empty.putAndInsertString(DCM_PatientID, "P1");
     CHECK(association.n_create(kMpps, "2.25.53", &empty) == 0x0120);
@@ -402,6 +405,9 @@ TEST_CASE("commitment: a request that no association holds any more after a cras
     scp.clock.time += 60'001;
     CHECK(scp.commitment->pass(stopping).value());
     CHECK(ct.reports().size() == 1);
+    // Nobody tells it twice.
+    CHECK(scp.commitment->check(1).error().code == Code::kConflict);
+    CHECK(scp.commitment->check(99).error().code == Code::kNotFound);
 }
 
 TEST_CASE("reports to us: the SCP's role is accepted and a transaction that is not ours is refused") {

@@ -1,5 +1,9 @@
+#include <dcmtk/config/osconfig.h>
+#include <dcmtk/dcmdata/dctk.h>
+
 #include <set>
 
+#include "storage/dicom/parse.h"
 #include "storage/index/commitments.h"
 #include "storage/index/mpps.h"
 #include "storage/index/outbox.h"
@@ -247,6 +251,22 @@ TEST_CASE("an object that was not committed and has a successor is not sent agai
         CHECK(delivery(db, id).state == "superseded");
         return {};
     });
+}
+
+TEST_CASE("a data set of a message is read within bounds and only as it was announced") {
+    const std::string implicit = "1.2.840.10008.1.2";
+    const std::string whole("\x10\0\x20\0\2\0\0\0P1", 10);
+    DcmDataset good;
+    REQUIRE(parse_data_set(good, whole, implicit));
+    OFString id;
+    good.findAndGetOFString(DCM_PatientID, id);
+    CHECK(id == "P1");
+    DcmDataset none;
+    CHECK(parse_data_set(none, "", implicit));
+    DcmDataset cut, packed;
+    CHECK(parse_data_set(cut, whole.substr(0, 9), implicit).error().code == Code::kCannotUnderstand);
+    CHECK(parse_data_set(packed, whole, "1.2.840.10008.1.2.4.70").error().code == Code::kUnsupported);
+    CHECK(parse_data_set(packed, whole, "1.2.3").error().code == Code::kUnsupported);
 }
 
 TEST_CASE("what a destination takes is learnt and forgotten by newer negotiation") {
