@@ -15,6 +15,7 @@ namespace {
 // More is no report for a person, and every record has to be kept and shown.
 constexpr std::size_t kMostTexts = 5000;
 constexpr std::size_t kMostTextBytes = 2u << 20;
+constexpr std::size_t kMostNames = 1000;  ///< of predecessors, people, observers
 
 /// Walks a content tree: findings, observers, texts.
 class Walker {
@@ -230,6 +231,10 @@ Result<AmendedReport> read_amended_report(const std::filesystem::path& file, con
         AmendedReport report = header_of(document.dataset(), zone);
         SCOPENODE_ASSIGN(const ContentItem root, document.content());
         SCOPENODE_TRY(Walker(report).walk(root, ""));
+        if (std::max({report.predecessors.size(), report.people.size(), report.observers.size()}) >
+            kMostNames)
+            return fail(Code::kUnsupported, "the report names more than {} predecessors, people or observers",
+                        kMostNames);
         return report;
     });
 }
@@ -243,7 +248,8 @@ HeaderClaims header_claims(const std::filesystem::path& file) {
         for (DcmItem* scheme : items_of(dataset, DCM_CodingSchemeIdentificationSequence))
             found.has_our_marks |=
                 text_of(*scheme, DCM_CodingSchemeDesignator) == CodeTable::embedded().private_designator();
-        for (const auto& one : header.predecessors) found.predecessors.push_back(one.sop_instance_uid);
+        for (const auto& one : header.predecessors)
+            if (found.predecessors.size() < kMostNames) found.predecessors.push_back(one.sop_instance_uid);
         return found;
     });
     return claims.value_or(HeaderClaims{});

@@ -136,15 +136,20 @@ Feedback::Feedback(const config::Settings& settings, Index& index, const Archive
 
 Result<Feedback::Arrivals> Feedback::read(const std::vector<EventRow>& events) {
     Arrivals arrivals;
-    for (const EventRow& event : events) {
-        SCOPENODE_ASSIGN(const auto came,
-                         index_.read([&](Connection& db) { return arrival(db, event.instance_id); }));
-        if (!came) continue;
-        if (!came->own_series && may_be_slice(came->instance.sop_class_uid)) {
-            arrivals.studies_with_slices.insert(event.study_id);
+    SCOPENODE_ASSIGN(const auto all, index_.read([&](Connection& db) -> Result<std::vector<Arrival>> {
+        std::vector<Arrival> rows;
+        for (const EventRow& event : events) {
+            SCOPENODE_ASSIGN(auto came, arrival(db, event.instance_id));
+            if (came) rows.push_back(std::move(*came));
+        }
+        return rows;
+    }));
+    for (const Arrival& came : all) {
+        if (!came.own_series && may_be_slice(came.instance.sop_class_uid)) {
+            arrivals.studies_with_slices.insert(came.instance.study_id);
             continue;
         }
-        SCOPENODE_ASSIGN(auto found, look_at(*came));
+        SCOPENODE_ASSIGN(auto found, look_at(came));
         if (found.record || found.remark) arrivals.found.push_back(std::move(found));
     }
     return arrivals;

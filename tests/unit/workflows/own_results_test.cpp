@@ -194,6 +194,19 @@ TEST_CASE("a report that answers us and cannot be read is an outcome and stops n
     }));
     CHECK(node.remarks("REPORT_NOT_UNDERSTOOD").size() == 2);
 
+    node.read_as("heir", verified_by("Reader^Rita"));
+    node.send(node.changed(node.file("heir"), "heir of all", [](DcmDataset& d) {
+        DcmItem *study = nullptr, *series = nullptr;
+        REQUIRE(d.findAndGetSequenceItem(DCM_PredecessorDocumentsSequence, study).good());
+        REQUIRE(study->findAndGetSequenceItem(DCM_ReferencedSeriesSequence, series).good());
+        for (int i = 0; i < 1500; ++i) {
+            DcmItem* one = nullptr;
+            REQUIRE(series->findOrCreateSequenceItem(DCM_ReferencedSOPSequence, one, -2).good());
+            REQUIRE(one->putAndInsertString(DCM_ReferencedSOPInstanceUID, "2.25.1").good());
+        }
+    }));
+    CHECK(node.remarks("REPORT_NOT_UNDERSTOOD").size() == 3);
+
     // The same of a stranger is nobody's business.
     const auto strange = node.changed(node.report, "strange", [&](DcmDataset& d) {
         nest(d);
@@ -202,7 +215,7 @@ TEST_CASE("a report that answers us and cannot be read is an outcome and stops n
         REQUIRE(d.findAndDeleteElement(DCM_CodingSchemeIdentificationSequence).good());
     });
     node.send(strange);
-    CHECK(node.remarks("REPORT_NOT_UNDERSTOOD").size() == 2);
+    CHECK(node.remarks("REPORT_NOT_UNDERSTOOD").size() == 3);
 
     // The queue has gone on.
     node.read_as("good", verified_by("Reader^Rita"));
