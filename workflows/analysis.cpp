@@ -135,10 +135,12 @@ Result<Inferred> infer_files(const ml::Model& model, storage::PixelReader& pixel
                              storage::Rescale rescale, const BatchDone& done) {
     Inferred all;
     all.scores.resize(files.size());
+    all.looks.resize(files.size());
     std::vector<HuImage> images;
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < files.size(); ++i) {
         if (auto image = pixels.read(files[i], rescale)) {
+            all.looks[i] = look_at(*image);
             images.push_back(std::move(*image));
             places.push_back(i);
         } else if (passes_by_itself(image.error())) {
