@@ -218,7 +218,10 @@ void ChildProcess::stop(std::chrono::seconds limit) {
 }
 
 int ChildProcess::kill() {
-    if (alive()) ::kill(-pid_, SIGKILL);
+    if (alive()) {
+        ::kill(-pid_, SIGKILL);
+        ::kill(pid_, SIGKILL);  // it may not be in its group yet
+    }
     return wait();
 }
 

@@ -54,6 +54,7 @@ Settings settings_of(const json& document) {
     take(intake, "patience", s.intake.patience);
     take(intake, "longest_wait_seconds", s.intake.longest_wait_seconds);
     take(intake, "minimum_slices", s.intake.minimum_slices);
+    take(intake, "pixel_gate", s.intake.pixel_gate);
     take(intake, "stat_callers", s.intake.stat_callers);
     take(intake, "stat_descriptions", s.intake.stat_descriptions);
     take(inference, "device", s.inference.device);
@@ -159,6 +160,7 @@ std::string settings_json(const Settings& s) {
                      {"patience", s.intake.patience},
                      {"longest_wait_seconds", s.intake.longest_wait_seconds},
                      {"minimum_slices", s.intake.minimum_slices},
+                     {"pixel_gate", s.intake.pixel_gate},
                      {"stat_callers", s.intake.stat_callers},
                      {"stat_descriptions", s.intake.stat_descriptions}};
     out["inference"] = {{"device", s.inference.device},

@@ -44,6 +44,7 @@ struct Settings {
         int patience = 3;  ///< times the quiet time while something says that objects are missing
         int longest_wait_seconds = 900;                  ///< complete after this in any case
         int minimum_slices = 8;
+        bool pixel_gate = true;  ///< a series that is no head by its pixels is not eligible
         std::vector<std::string> stat_callers;       ///< AE titles whose studies go first
         std::vector<std::string> stat_descriptions;  ///< part of a study's description that makes it urgent
     } intake;

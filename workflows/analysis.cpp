@@ -135,12 +135,14 @@ Result<Inferred> infer_files(const ml::Model& model, storage::PixelReader& pixel
                              storage::Rescale rescale, const BatchDone& done) {
     Inferred all;
     all.scores.resize(files.size());
+    all.looks.resize(files.size());
     std::vector<HuImage> images;
-    std::vector<std::size_t> places;
+    InferredBatch some;
     for (std::size_t i = 0; i < files.size(); ++i) {
         if (auto image = pixels.read(files[i], rescale)) {
+            some.looks.push_back(look_at(*image));
+            some.places.push_back(i);
             images.push_back(std::move(*image));
-            places.push_back(i);
         } else if (passes_by_itself(image.error())) {
             return fail(image.error());
         } else {
@@ -149,12 +151,15 @@ Result<Inferred> infer_files(const ml::Model& model, storage::PixelReader& pixel
         const bool last = i + 1 == files.size();
         if (images.empty() || (!last && images.size() < static_cast<std::size_t>(std::max(1, batch))))
             continue;
-        SCOPENODE_ASSIGN(const auto scores, model.infer(images));
-        SCOPENODE_TRY(check_scores(model, scores, images.size()));
-        for (std::size_t k = 0; k < places.size(); ++k) all.scores[places[k]] = scores[k];
-        SCOPENODE_TRY(done(places, scores));
+        SCOPENODE_ASSIGN(some.scores, model.infer(images));
+        SCOPENODE_TRY(check_scores(model, some.scores, images.size()));
+        for (std::size_t k = 0; k < some.places.size(); ++k) {
+            all.scores[some.places[k]] = some.scores[k];
+            all.looks[some.places[k]] = some.looks[k];
+        }
+        SCOPENODE_TRY(done(some));
         images.clear();
-        places.clear();
+        some = {};
     }
     return all;
 }

@@ -343,6 +343,10 @@ Judgement judge_headers(const SeriesHeaders& series, int minimum_slices) {
     } else {
         judge_stack(j, stack);
     }
+    if (j.eligible && !series.by_pixels.code.empty()) {
+        refuse(j, series.by_pixels.code);
+        j.reason_text = series.by_pixels.text;
+    }
     return j;
 }
 

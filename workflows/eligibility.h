@@ -20,6 +20,7 @@ struct SeriesHeaders {
     std::string series_uid;
     bool own = false;  ///< written by this node
     std::vector<Slice> slices;
+    Reason by_pixels = {};  ///< what its pixels say against it, once they were seen; no code: nothing
 };
 
 /// Is it an axial head CT of at least `minimum_slices` slices, and which of its images belong to it? Pure. Gaps do

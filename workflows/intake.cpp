@@ -19,6 +19,7 @@ using namespace storage;
 constexpr int kEventsInAPass = 5000;
 constexpr std::size_t kHeadersKept = 20000;
 constexpr const char* kByCommand = "command";
+constexpr const char* kByPixels = "pixels";
 constexpr UtcMs kClockJumpMs = 2000;
 
 /// The judgement less the images that the index has judged the same already; nothing when all is the same.
@@ -158,7 +159,7 @@ Result<Intake::Judged> Intake::judge(std::int64_t study_id) {
     std::vector<SeriesHeaders> study;
     for (std::size_t i = 0; i < stored.series.size(); ++i) {
         const SeriesRow& row = stored.series[i];
-        SeriesHeaders series{row.id, row.series_uid, row.own, {}};
+        SeriesHeaders series{row.id, row.series_uid, row.own, {}, {row.pixel_code, row.pixel_text}};
         for (const InstanceRow& one : stored.rows[i])
             series.slices.push_back({one.id, row.own ? nullptr : header_of(one)});
         study.push_back(std::move(series));
@@ -228,17 +229,21 @@ Status Intake::write(Connection& db, const Judged& judged, bool has_slices, UtcM
         SCOPENODE_TRY(set_job_priority(db, study->id, judged.priority));
         study->priority = judged.priority;
     }
+    if (has_slices) SCOPENODE_TRY(forget_pixel_reasons(db, study->id));
     // Evidence, reports and pictures do not open a study that is complete; one that has nothing else waits
     // for more.
     if (!study->due && !has_slices && study->state != "receiving") return {};
     SCOPENODE_ASSIGN(const bool more, has_pending_events(db, study->id));
     const bool by_command = study->due && study->completed_by == kByCommand;
+    const bool by_pixels = study->due && study->completed_by == kByPixels;
     SCOPENODE_ASSIGN(Arrival arrival, arrival_of(db, *study, now));
     arrival.command = by_command;
     arrival.expected = judged.expected;
     arrival.stack_missing = judged.stack_missing;
     arrival.association_open = associations_.open_from(judged.last_caller);
-    const Completion judgement = judge_arrival(arrival, rules_for(judged.last_caller), now);
+    Completion judgement = judge_arrival(arrival, rules_for(judged.last_caller), now);
+    if (by_pixels)
+        judgement = {true, kByPixels, "it was complete before a series was refused by its pixels", 0};
     if (!judgement.complete || more) {
         SCOPENODE_TRY(set_study_due(db, study->id, more ? now : judgement.look_again, now));
         return set_study_state(db, study->id, "receiving");

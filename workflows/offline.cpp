@@ -8,6 +8,7 @@
 #include "workflows/analysis.h"
 #include "workflows/node.h"
 #include "workflows/offline_studies.h"
+#include "workflows/pixel_gate.h"
 #include "workflows/reasons.h"
 #include "workflows/results/report.h"
 
@@ -25,6 +26,16 @@ bool is_one_patient(const Selection& chosen) {
         return std::tie(a.patient_id, a.patient_id_issuer, a.patient_name, a.birth_date) ==
                std::tie(b.patient_id, b.patient_id_issuer, b.patient_name, b.birth_date);
     });
+}
+
+/// What the pixels of the chosen slices say against them.
+std::optional<Reason> refusal_by_pixels(const Selection& chosen, const Inferred& inferred) {
+    std::vector<PlacedLook> looks;
+    for (std::size_t i = 0; i < chosen.slices.size(); ++i)
+        if (inferred.looks[i])
+            looks.push_back({cranial_mm(chosen.slices[i]->header), chosen.slices[i]->header.pixel_spacing_mm,
+                             *inferred.looks[i]});
+    return judge_looks(looks);
 }
 
 Result<StudyAnalysis> analyse(const OfflineStudy& study, Selection& chosen, storage::PixelReader& pixels,
@@ -51,8 +62,8 @@ Result<StudyAnalysis> analyse(const OfflineStudy& study, Selection& chosen, stor
         analysis.reasons.push_back(std::move(*said));
     if (chosen.eligible)
         for (auto& remark : series_remarks(headers)) analysis.reasons.push_back(std::move(remark));
-    const auto count = [&](std::span<const std::size_t> places, std::span<const ml::Scores>) -> Status {
-        progress.advance(done + places.back() + 1);
+    const auto count = [&](const InferredBatch& batch) -> Status {
+        progress.advance(done + batch.places.back() + 1);
         return {};
     };
     SCOPENODE_ASSIGN(const auto inferred, infer_files(*options.model, pixels, files, kBatch, rescale, count));
@@ -68,7 +79,12 @@ Result<StudyAnalysis> analyse(const OfflineStudy& study, Selection& chosen, stor
                                files.size(), inferred.faults.front().text)));
     const auto usable = static_cast<int>(analysis.slices.size());
     analysis.determined = chosen.eligible && usable >= options.minimum_slices;
-    if (chosen.eligible && !analysis.determined)
+    if (chosen.eligible && options.pixel_gate)
+        if (auto refused = refusal_by_pixels(chosen, inferred)) {
+            chosen.eligible = analysis.determined = false;
+            analysis.reasons.push_back(std::move(*refused));
+        }
+    if (chosen.eligible && usable < options.minimum_slices)
         analysis.reasons.push_back(
             reason(reasons::kTooFewSlices,
                    fmt::format("{} could be decoded, {} are needed.", usable, options.minimum_slices)));

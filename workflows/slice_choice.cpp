@@ -79,8 +79,8 @@ Result<ChosenSlice> find_highest(const SliceSearch& search) {
     std::vector<fs::path> paths;
     for (const auto* slice : slices) paths.push_back(slice->file);
     Progress progress("slices", paths.size());
-    const auto count = [&](std::span<const std::size_t> places, std::span<const ml::Scores>) -> Status {
-        progress.advance(places.back() + 1);
+    const auto count = [&](const InferredBatch& batch) -> Status {
+        progress.advance(batch.places.back() + 1);
         return {};
     };
     storage::PixelReader pixels(search.decoder);

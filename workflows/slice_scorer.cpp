@@ -92,12 +92,13 @@ Status SliceScorer::leave_to_jobs(std::span<const WantedSlice> slices) {
 Status SliceScorer::batch(std::span<const WantedSlice> slices) {
     std::vector<std::filesystem::path> files;
     for (const auto& slice : slices) files.push_back(p_.archive.absolute(slice.path));
-    const auto keep = [&](std::span<const std::size_t> places, std::span<const ml::Scores> scores) -> Status {
+    const auto keep = [&](const InferredBatch& some) -> Status {
         std::vector<SliceScoreRow> rows;
-        for (std::size_t k = 0; k < places.size(); ++k) {
+        for (std::size_t k = 0; k < some.places.size(); ++k) {
             SliceScoreRow& row = rows.emplace_back();
-            row.instance_id = slices[places[k]].instance_id;
-            std::copy(scores[k].begin(), scores[k].end(), row.scores.begin());
+            row.instance_id = slices[some.places[k]].instance_id;
+            std::copy(some.scores[k].begin(), some.scores[k].end(), row.scores.begin());
+            row.look = look_json(some.looks[k]);
         }
         return p_.index.write([&](Connection& db) -> Status {
             SCOPENODE_TRY(put_slice_scores(db, key_, rows));
@@ -106,8 +107,9 @@ Status SliceScorer::batch(std::span<const WantedSlice> slices) {
             return {};
         });
     };
-    SCOPENODE_ASSIGN(const auto inferred, infer_files(*p_.model, p_.pixels, files, p_.settings.inference.batch,
-                                                      rescale_of(p_.settings), keep));
+    SCOPENODE_ASSIGN(
+        const auto inferred,
+        infer_files(*p_.model, p_.pixels, files, p_.settings.inference.batch, rescale_of(p_.settings), keep));
     for (const auto& fault : inferred.faults) SCOPENODE_TRY(keep_fault(slices[fault.place], fault.text));
     return {};
 }

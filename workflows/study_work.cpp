@@ -11,6 +11,7 @@
 #include "storage/index/catalog.h"
 #include "workflows/analysis.h"
 #include "workflows/eligibility.h"
+#include "workflows/pixel_gate.h"
 #include "workflows/reasons.h"
 #include "workflows/retry.h"
 
@@ -126,6 +127,7 @@ Status StudyWork::work(const JobRow& job, const std::atomic<bool>& stopping) {
     if (task.has_result || task.set.slices.empty())
         return p_.index.write([&](Connection& db) { return finish(db, job); });
     SCOPENODE_ASSIGN(const auto analysis, analyse(task, stopping));
+    if (task.refused) return refuse_series(task);
     const Status stored = store(task, analysis);
     if (stored || stored.error().code != Code::kConflict) return stored;
     log::warning("work", "study {} revision {} was stored before: {}", job.study_uid, job.revision,
@@ -241,10 +243,42 @@ Result<StudyAnalysis> StudyWork::analyse(Task& task, const std::atomic<bool>& st
             reasons::kTooFewSlices,
             fmt::format("{} could be decoded, {} are needed.", usable, p_.settings.intake.minimum_slices)));
     }
+    if (p_.settings.intake.pixel_gate) SCOPENODE_TRY(judge_pixels(task, headers));
     analysis.header = headers.front();
     analysis.series_uid = task.set.series_uid;
     conclude(analysis, *task.model);
     return analysis;
+}
+
+Status StudyWork::judge_pixels(Task& task, const std::vector<InstanceHeader>& headers) {
+    std::vector<PlacedLook> looks;
+    for (std::size_t i = 0; i < headers.size(); ++i)
+        for (const auto& row : task.scores) {
+            if (row.instance_id != task.set.slices[i].id || row.look.empty()) continue;
+            SCOPENODE_ASSIGN(const auto look, parse_look(row.look));
+            looks.push_back({cranial_mm(headers[i]), headers[i].pixel_spacing_mm, look});
+        }
+    task.refused = judge_looks(looks);
+    return {};
+}
+
+/// No report from this series: intake chooses again among the others, knowing what is against this one.
+Status StudyWork::refuse_series(const Task& task) {
+    log::warning("work", "study {}: series {} is not read: {}", task.study.study_uid, task.set.series_uid,
+                 task.refused->text);
+    const UtcMs now = p_.clock.now();
+    return p_.index.write([&](Connection& db) -> Status {
+        SCOPENODE_TRY(set_pixel_reason(db, task.set.series_id, task.refused->code, task.refused->text));
+        SCOPENODE_TRY(finish_job(db, task.job, now));
+        SCOPENODE_TRY(end_work(db, {task.job.study_id}));
+        SCOPENODE_TRY(forget_deaths(db, task.job.study_id));
+        SCOPENODE_ASSIGN(const auto study, study_by_id(db, task.job.study_id));
+        if (study && !study->due) {
+            SCOPENODE_TRY(set_study_due(db, study->id, now, now));
+            SCOPENODE_TRY(set_completed_by(db, study->id, "pixels"));
+        }
+        return set_study_state(db, task.job.study_id, "receiving");
+    });
 }
 
 ReportContext StudyWork::report_context(const Task& task) const {

@@ -50,6 +50,7 @@ class StudyWork {
         EligibleSet set;
         std::shared_ptr<const ml::Model> model;
         bool send = true;        ///< to the destinations
+        std::optional<Reason> refused;  ///< what the pixels of the series say against it
         std::vector<storage::SliceScoreRow> scores;
         std::vector<storage::SliceFault> faults;
         std::optional<storage::ResultRow> predecessor;
@@ -65,6 +66,8 @@ class StudyWork {
     Status read_request(Task& task);
     Status still_wanted(const storage::JobRow& job, const std::atomic<bool>& stopping);
     Status check_identity(const Task& task, const std::vector<storage::InstanceHeader>& headers);
+    Status judge_pixels(Task& task, const std::vector<storage::InstanceHeader>& headers);
+    Status refuse_series(const Task& task);
     Status store(const Task& task, const StudyAnalysis& analysis);
     Status finish(storage::Connection& db, const storage::JobRow& job);
     Status end_badly(const storage::JobRow& job, const Error& error);

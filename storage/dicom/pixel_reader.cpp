@@ -3,7 +3,6 @@
 #include <signal.h>
 
 #include <array>
-#include <variant>
 
 #include "storage/dicom/decode_protocol.h"
 
@@ -31,14 +30,15 @@ int PixelReader::starts() const {
 
 Result<HuImage> PixelReader::read(const std::filesystem::path& file, Rescale rescale) {
     if (command_.empty()) return read_hu(file, rescale);
-    SCOPENODE_ASSIGN(auto pixels, read_uncompressed_hu(file, rescale));
-    if (auto* image = std::get_if<HuImage>(&pixels)) return std::move(*image);
-    const std::lock_guard lock(mutex_);
-    return decode(file, rescale, std::get<CompressedPixels>(pixels));
+    SCOPENODE_ASSIGN(auto image, read_uncompressed_hu(file, rescale));
+    if (!image.hu.empty()) return image;
+    return guard(Code::kOutOfResources, [&]() -> Result<HuImage> {
+        const std::lock_guard lock(mutex_);
+        return decode(file, rescale, {image.width, image.height});
+    });
 }
 
-Result<HuImage> PixelReader::decode(const std::filesystem::path& file, Rescale rescale,
-                                    CompressedPixels expected) {
+Result<HuImage> PixelReader::decode(const std::filesystem::path& file, Rescale rescale, ImageSize expected) {
     const std::string name = file.filename().string();
     for (int tries = 1;; ++tries) {
         if (!child_) SCOPENODE_TRY(start());
@@ -85,8 +85,7 @@ Status PixelReader::start() {
     return {};
 }
 
-PixelReader::Reply PixelReader::ask(const std::filesystem::path& file, Rescale rescale,
-                                    CompressedPixels expected) {
+PixelReader::Reply PixelReader::ask(const std::filesystem::path& file, Rescale rescale, ImageSize expected) {
     const auto deadline = std::chrono::steady_clock::now() + longest_;
     const std::string path = std::filesystem::absolute(file).string();
     switch (child_->send(request_head({rescale, path.size()}) + path, deadline)) {
@@ -99,7 +98,7 @@ PixelReader::Reply PixelReader::ask(const std::filesystem::path& file, Rescale r
     }
 }
 
-PixelReader::Reply PixelReader::hear(CompressedPixels expected, ChildProcess::Deadline deadline) {
+PixelReader::Reply PixelReader::hear(ImageSize expected, ChildProcess::Deadline deadline) {
     const auto fate_of = [](ChildProcess::Heard heard) {
         return heard == ChildProcess::Heard::kTooLate ? Fate::kTooLate : Fate::kEnded;
     };

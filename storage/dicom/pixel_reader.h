@@ -37,10 +37,10 @@ class PixelReader {
         Result<HuImage> image;
     };
 
-    Result<HuImage> decode(const std::filesystem::path& file, Rescale rescale, CompressedPixels expected);
+    Result<HuImage> decode(const std::filesystem::path& file, Rescale rescale, ImageSize expected);
     Status start();
-    Reply ask(const std::filesystem::path& file, Rescale rescale, CompressedPixels expected);
-    Reply hear(CompressedPixels expected, ChildProcess::Deadline deadline);
+    Reply ask(const std::filesystem::path& file, Rescale rescale, ImageSize expected);
+    Reply hear(ImageSize expected, ChildProcess::Deadline deadline);
 
     const std::vector<std::string> command_;
     const std::chrono::seconds longest_;

@@ -94,7 +94,7 @@ void fill(HuImage& image, const Storage& s, const auto* words) {
 }
 
 /// What a header says of the image, before anything is decoded: a few bytes can ask for gigabytes.
-Result<CompressedPixels> checked_size(DcmDataset& d, const std::string& where, Rescale rescale) {
+Result<ImageSize> checked_size(DcmDataset& d, const std::string& where, Rescale rescale) {
     const Uint16 rows = number_or(d, DCM_Rows, 0), columns = number_or(d, DCM_Columns, 0);
     Sint32 frames = 1;
     if (d.findAndGetSint32(DCM_NumberOfFrames, frames).bad()) frames = 1;
@@ -103,7 +103,7 @@ Result<CompressedPixels> checked_size(DcmDataset& d, const std::string& where, R
         return fail(Code::kCannotUnderstand, "{}: {} x {} pixels", where, columns, rows);
     if (frames > 1) return fail(Code::kUnsupported, "{}: {} frames, not one", where, frames);
     SCOPENODE_TRY(storage_of(d, where, rescale));
-    return CompressedPixels{columns, rows};
+    return ImageSize{columns, rows};
 }
 
 Result<HuImage> decode(DcmDataset& d, const std::string& where, Rescale rescale) {
@@ -146,20 +146,15 @@ Result<HuImage> read_hu(const std::filesystem::path& path, Rescale rescale) {
     });
 }
 
-Result<std::variant<HuImage, CompressedPixels>> read_uncompressed_hu(const std::filesystem::path& path,
-                                                                     Rescale rescale) {
-    using Pixels = std::variant<HuImage, CompressedPixels>;
-    return guard(Code::kCannotUnderstand, [&]() -> Result<Pixels> {
+Result<HuImage> read_uncompressed_hu(const std::filesystem::path& path, Rescale rescale) {
+    return guard(Code::kCannotUnderstand, [&]() -> Result<HuImage> {
         const std::string where = path.filename().string();
         DcmFileFormat file;
         SCOPENODE_TRY(parse_file(file, path, ReadUpTo::kEnd));
         DcmDataset& d = *file.getDataset();
-        if (DcmXfer(d.getOriginalXfer()).isEncapsulated()) {
-            SCOPENODE_ASSIGN(const auto size, checked_size(d, where, rescale));
-            return Pixels(size);
-        }
-        SCOPENODE_ASSIGN(auto image, decode(d, where, rescale));
-        return Pixels(std::move(image));
+        if (!DcmXfer(d.getOriginalXfer()).isEncapsulated()) return decode(d, where, rescale);
+        SCOPENODE_ASSIGN(const auto size, checked_size(d, where, rescale));
+        return HuImage{size.width, size.height, {}};
     });
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 #include <filesystem>
-#include <variant>
 
 #include "base/core/hu_image.h"
 #include "base/core/result.h"
@@ -16,12 +15,10 @@ inline constexpr float kLeastHu = -1024, kMostHu = 1e9F;
 /// and range) and everything below -1024 set to -1024. kUnsupported names a transfer syntax without decoder.
 Result<HuImage> read_hu(const std::filesystem::path& file, Rescale rescale = Rescale::kAsTold);
 
-/// The size of an image whose pixels a decoder has to unpack.
-struct CompressedPixels {
+struct ImageSize {
     int width = 0, height = 0;
 };
-/// As read_hu() where no decoder is needed; else what the header says.
-Result<std::variant<HuImage, CompressedPixels>> read_uncompressed_hu(const std::filesystem::path& file,
-                                                                     Rescale rescale = Rescale::kAsTold);
+/// As read_hu() where no decoder is needed; otherwise an image of that size without any values.
+Result<HuImage> read_uncompressed_hu(const std::filesystem::path& file, Rescale rescale = Rescale::kAsTold);
 
 }  // namespace scopenode::storage

@@ -134,6 +134,8 @@ Status set_study_priority(Connection& db, std::int64_t study_id, int priority, c
 Status set_study_request(Connection& db, std::int64_t study_id, const std::string& request);
 /// What the pixels say against a series ("" nothing): kept for every later judgement.
 Status set_pixel_reason(Connection& db, std::int64_t series_id, const std::string& code, const std::string& text);
+/// More slices have come: the pixels are looked at again.
+Status forget_pixel_reasons(Connection& db, std::int64_t study_id);
 /// The wall clock was set: moves every time that something waits for, in studies, jobs and outbox.
 Status shift_deadlines(Connection& db, UtcMs by);
 /// The wall clock was set back while the node was down: what lies in the future waits from now on.

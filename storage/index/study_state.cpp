@@ -68,6 +68,14 @@ Status set_pixel_reason(Connection& db, std::int64_t series_id, const std::strin
     });
 }
 
+Status forget_pixel_reasons(Connection& db, std::int64_t study_id) {
+    return run([&]() -> Status {
+        execute(db, "UPDATE series SET pixel_code = '', pixel_text = '' WHERE study = ? AND pixel_code <> ''",
+                study_id);
+        return {};
+    });
+}
+
 Status shift_deadlines(Connection& db, UtcMs by) {
     return run([&]() -> Status {
         execute(db,

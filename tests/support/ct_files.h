@@ -1,4 +1,5 @@
 #pragma once
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -9,13 +10,14 @@
 
 namespace scopenode::test {
 
-/// A small axial head CT. The grey value of slice i is 10 * i HU.
+/// A small axial head CT. The grey value of slice i is 10 * i HU, everywhere or within a skull.
 struct SmallStudy {
     std::string patient_id = "P1", patient_name = "DOE^JANE";
     std::string study_uid = "2.25.1001", series_uid = "2.25.1002", series_number = "2";
     std::string series_description = "AXIAL 5MM";
     double slice_mm = 5;
     int size = 64;
+    bool is_head = false;          ///< drawn as one: skull, skin and air around the grey value
     std::optional<int> quirk_raw;  ///< all pixels this, in 12 unsigned bits with intercept 0: the RSNA quirk
 
     std::string sop_instance_uid(int i) const { return series_uid + "." + std::to_string(i + 1); }
@@ -45,8 +47,17 @@ struct SmallStudy {
             s.bits_stored = 12;
             s.intercept = 0;
         }
-        const std::vector<std::int32_t> raw(static_cast<std::size_t>(size * size),
-                                            quirk_raw.value_or(1024 + 10 * i));
+        std::vector<std::int32_t> raw(static_cast<std::size_t>(size * size),
+                                      quirk_raw.value_or(1024 + 10 * i));
+        if (is_head) {
+            s.pixel_mm = 200.0 / size;
+            for (int k = 0; k < size * size; ++k) {
+                const double x = 2.0 * (k % size) / size - 1, y = 2.0 * (k / size) / size - 1;
+                const double r = std::sqrt(x * x + y * y);
+                if (r > 0.7)
+                    raw[static_cast<std::size_t>(k)] = r < 0.82 ? 1024 + 900 : r < 0.9 ? 1024 + 40 : 24;
+            }
+        }
         s.raw = raw;
         return storage::encode_ct(s);
     }

@@ -163,3 +163,33 @@ TEST_CASE("A job that runs can be cancelled by a person and asked for again") {
     CHECK(state_of(loop, study) == "done");
     CHECK(loop.model.slices_seen == 9);
 }
+
+TEST_CASE("A series that is no head by its pixels gets no report and the next one is taken") {
+    Loop loop;
+    loop.settings.intake.pixel_gate = true;
+    SmallStudy plastic, head;
+    head.is_head = true;
+    head.series_uid = "2.25.1009";
+    head.series_number = "3";
+    head.slice_mm = 4;  // the other one is preferred
+    loop.receive(plastic, 0, 12);
+    loop.quiet();
+    CHECK(loop.work_once());
+    CHECK_FALSE(loop.work_once());
+    loop.pass();
+    CHECK(state_of(loop, plastic) == "not_eligible");
+    auto shown = loop.show(plastic.study_uid);
+    CHECK(shown["reasons"][0]["code"] == "ALMOST_EMPTY");  // 64 pixels of 0.5 mm
+    CHECK(loop.results(plastic.study_uid) == 0);
+
+    loop.receive(head, 0, 12);
+    loop.quiet();
+    CHECK(loop.work_once());  // the plastic again, for more of it might have come
+    loop.pass();
+    CHECK(loop.work_once());
+    shown = loop.show(plastic.study_uid);
+    CHECK(shown["state"] == "done");
+    CHECK(shown["series_uid"] == head.series_uid);
+    CHECK(loop.model.slices_seen == 24);  // nothing twice
+    CHECK(loop.why(plastic.study_uid)["completed_by"] == "pixels");
+}

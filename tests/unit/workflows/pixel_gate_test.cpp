@@ -10,6 +10,7 @@
 #include "storage/dicom/header.h"
 #include "storage/dicom/pixels.h"
 #include "storage/dicom/poor_header.h"
+#include "tests/support/ct_files.h"
 #include "tests/support/data.h"
 #include "workflows/phantoms.h"
 
@@ -211,6 +212,17 @@ TEST_CASE("A look is the same after it was text") {
     std::string huge = text;
     huge.replace(huge.find(":256.0"), 6, ":1e300");
     CHECK(parse_look(huge).error().message.find("width") != std::string::npos);
+}
+
+TEST_CASE("The small study of the tests is a head when it is drawn as one") {
+    for (const bool is_head : {true, false}) {
+        const TemporaryFolder folder;
+        test::SmallStudy study;
+        study.is_head = is_head;
+        for (int i = 0; i < 12; ++i)
+            test::write_bytes(folder.path() / std::to_string(i), study.slice(i).value());
+        CHECK(code(look_at_files(folder.path()).stack).empty() == is_head);
+    }
 }
 
 TEST_CASE("The phantoms of every scanner look like heads") {
