@@ -35,7 +35,7 @@ struct Reported {
         report_uid = sop_of(report).second;
     }
     fs::path file(const char* name) const { return folder.path() / name; }
-    void send(const fs::path& path) const { REQUIRE(node.storescu({path}).rc == 0); }
+    void send(const fs::path& path) const { REQUIRE(node.storescu({path}, {"-R"}).rc == 0); }
     json feedback() const { return node.ask({"feedback", "list"}).at("feedback"); }
     /// Waits for the number of records.
     json records(std::size_t count) const {
