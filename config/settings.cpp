@@ -27,6 +27,11 @@ Destination destination_of(const json& from) {
     take(from, "host", one.host);
     take(from, "port", one.port);
     take(from, "allow_demonstration", one.allow_demonstration);
+    const json bundle = from.value("bundle", json::object());
+    take(bundle, "sr", one.bundle.sr);
+    take(bundle, "overlays", one.bundle.overlays);
+    take(bundle, "key_objects", one.bundle.key_objects);
+    take(bundle, "presentation_states", one.bundle.presentation_states);
     return one;
 }
 
@@ -156,7 +161,12 @@ std::string settings_json(const Settings& s) {
                                        {"ae_title", d.ae_title},
                                        {"host", d.host},
                                        {"port", d.port},
-                                       {"allow_demonstration", d.allow_demonstration}});
+                                       {"allow_demonstration", d.allow_demonstration},
+                                       {"bundle",
+                                        {{"sr", d.bundle.sr},
+                                         {"overlays", d.bundle.overlays},
+                                         {"key_objects", d.bundle.key_objects},
+                                         {"presentation_states", d.bundle.presentation_states}}}});
     return out.dump(2) + "\n";
 }
 

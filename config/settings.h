@@ -12,6 +12,11 @@ struct Destination {
     std::string name, ae_title, host;
     int port = 0;
     bool allow_demonstration = false;  ///< results of the demonstration model may leave the loopback
+    /// Which results it gets.
+    struct Bundle {
+        std::string sr = "comprehensive3d";  ///< or comprehensive, enhanced, basic_text, none
+        bool overlays = true, key_objects = true, presentation_states = false;
+    } bundle = {};
     bool is_loopback() const;
 };
 

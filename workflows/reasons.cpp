@@ -9,7 +9,7 @@ namespace {
 
 using namespace reasons;
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 21> kTable{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 22> kTable{{
     {kOwnResult, "It is a result of this node."},
     {kUnreadable, "The stored file could not be read."},
     {kNotCt, "It holds no CT images (secondary captures, dose pages, reports, other modalities)."},
@@ -35,6 +35,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 21> kTable{{
      "Stored values are 12 bits unsigned with a rescale intercept above -100: air cannot be at -1000 HU and "
      "the "
      "attenuation may be wrong."},
+    {kOverlaysLeftOut, "The report has no pictures: they could not be made."},
 }};
 
 }  // namespace

@@ -30,6 +30,7 @@ inline constexpr std::string_view kIdentityMismatch = "IDENTITY_MISMATCH";
 inline constexpr std::string_view kDemonstrationNotSent = "DEMONSTRATION_NOT_SENT";
 inline constexpr std::string_view kRescaleQuirk = "RSNA_RESCALE_QUIRK";
 inline constexpr std::string_view kRescaleDoubtful = "RESCALE_DOUBTFUL";
+inline constexpr std::string_view kOverlaysLeftOut = "OVERLAYS_LEFT_OUT";
 }  // namespace reasons
 
 /// The sentence of a code; the code itself when it is not in the table.

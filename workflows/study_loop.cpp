@@ -33,7 +33,8 @@ struct StudyLoop::State {
     explicit State(Parts parts)
         : p(std::move(parts)),
           intake(p.settings, p.index, p.archive, p.clock),
-          work({p.settings, p.index, p.archive, *p.model, p.clock, p.node_uid, p.program_version}),
+          work({p.settings, p.index, p.archive, *p.model, p.clock, p.node_uid, p.program_version,
+                [this] { wake_delivery(); }}),
           delivery(p.settings, p.index, p.send, p.clock) {}
 
     Parts p;

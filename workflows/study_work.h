@@ -1,6 +1,7 @@
 #pragma once
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,7 +15,7 @@
 #include "storage/index/queue.h"
 #include "storage/index/results.h"
 #include "workflows/intake.h"
-#include "workflows/results/report.h"
+#include "workflows/results/bundle.h"
 #include "workflows/study.h"
 
 namespace scopenode::workflows {
@@ -22,7 +23,8 @@ namespace scopenode::workflows {
 /// Pause before attempt number `attempts` + 1: `first` doubling up to `longest`, in ms.
 UtcMs pause_after(int attempts, UtcMs first, UtcMs longest);
 
-/// The job of a complete study: scores, report, and in one transaction result, deliveries and end of the job.
+/// The job of a complete study: scores, then the report with its deliveries in one transaction, then pictures
+/// and key objects with theirs and the end of the job in a second one, so that no report waits for a picture.
 /// Everything it has done before a crash is found again. Not thread-safe.
 class StudyWork {
   public:
@@ -33,6 +35,7 @@ class StudyWork {
         const ml::Model& model;
         const Clock& clock;
         std::string node_uid, program_version;
+        std::function<void()> report_stored = {};  ///< deliveries wait; the study's pictures are still made
     };
     explicit StudyWork(Parts parts) : p_(std::move(parts)) {}
 
@@ -57,7 +60,17 @@ class StudyWork {
     Result<StudyAnalysis> analyse(Task& task, const std::atomic<bool>& stopping);
     Status infer_missing(Task& task, std::vector<Reason>& reasons, const std::atomic<bool>& stopping);
     Status check_identity(const Task& task, const std::vector<storage::InstanceHeader>& headers);
+    /// The report, then what belongs to it: two transactions, of which the first is never done twice.
     Status store(const Task& task, const StudyAnalysis& analysis);
+    Status store_report(const Task& task, const StudyAnalysis& analysis);
+    Status store_companions(const Task& task, const StudyAnalysis& analysis);
+    Result<std::vector<EncodedObject>> reports(const Task& task, const StudyAnalysis& analysis);
+    Result<ReportContext> context_of(const Task& task, const std::string& kind);
+    Result<Companions> companions(const Task& task, const StudyAnalysis& analysis);
+    storage::ResultRow result_row(const Task& task, const StudyAnalysis& analysis,
+                                  const EncodedObject& object) const;
+    std::vector<config::Destination> allowed_destinations(std::vector<std::string>* kept_here) const;
+    bool may_go_on(const Task& task) const;
     Status finish(storage::Connection& db, const storage::JobRow& job);
     Status end_badly(const storage::JobRow& job, const Error& error);
     ReportContext report_context(const Task& task) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "ml/torch/grad_cam.h"
 #include "ml/torch/runtime.h"
 
 namespace scopenode::ml {
@@ -35,6 +36,19 @@ class LoadedModel final : public Model {
                 SCOPENODE_TRY(
                     infer_batch(slices.subspan(begin, std::min(batch_, slices.size() - begin)), scores));
             return scores;
+        });
+    }
+
+    Result<std::vector<Grid>> grad_cam(const HuImage& slice,
+                                       std::span<const std::size_t> labels) const override {
+        SCOPENODE_TRY(check_slice(slice));
+        return guard(Code::kInternal, [&]() -> Result<std::vector<Grid>> {
+            const std::lock_guard lock(mutex_);
+            const torch::NoGradGuard no_grad;
+            const torch::Tensor input =
+                apply_windows(resize_hu(slice, manifest_.preset.input_size).unsqueeze(0).to(device_),
+                              manifest_.preset.windows);
+            return joint_grad_cam(*network_, network_->features(input), labels);
         });
     }
 

@@ -35,7 +35,8 @@ std::vector<OutboxRow> all_rows(SQLite::Statement& s) {
 
 }  // namespace
 
-Status add_delivery(Connection& db, std::int64_t result_id, const std::string& destination, UtcMs now) {
+Status add_delivery(Connection& db, std::int64_t result_id, const std::string& destination, UtcMs now,
+                    [[maybe_unused]] int rank) {
     return run([&]() -> Status {
         execute(db, "INSERT INTO outbox (result, destination, state, next) VALUES (?, ?, 'waiting', ?)",
                 result_id, destination, now);

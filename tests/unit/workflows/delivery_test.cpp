@@ -30,6 +30,8 @@ struct Peers {
     }
 };
 
+const config::Destination::Bundle kReportsOnly{"comprehensive3d", false, false, false};
+
 void make_results(Loop& loop, int count) {
     for (int n = 0; n < count; ++n) {
         SmallStudy study;
@@ -45,8 +47,8 @@ void make_results(Loop& loop, int count) {
 
 TEST_CASE("A dead destination waits with growing pauses and holds nobody else up") {
     Loop loop;
-    loop.settings.destinations = {{"dead", "A", "127.0.0.1", 104, false},
-                                  {"pacs", "B", "127.0.0.1", 105, false}};
+    loop.settings.destinations = {{"dead", "A", "127.0.0.1", 104, false, kReportsOnly},
+                                  {"pacs", "B", "127.0.0.1", 105, false, kReportsOnly}};
     make_results(loop, 3);
     Peers peers;
     peers.refusing["dead"] = Code::kPeerUnavailable;
@@ -69,6 +71,7 @@ TEST_CASE("A dead destination waits with growing pauses and holds nobody else up
 
 TEST_CASE("A permanent refusal ends a delivery until a person retries it") {
     Loop loop;
+    loop.settings.destinations[0].bundle = kReportsOnly;
     make_results(loop, 1);
     Peers peers;
     peers.refusing["pacs"] = Code::kPeerRefused;
@@ -90,6 +93,7 @@ TEST_CASE("A permanent refusal ends a delivery until a person retries it") {
 TEST_CASE("The three threads bring a study from its last slice to the peer") {
     Loop loop;
     loop.settings.intake.quiet_seconds = 0;
+    loop.settings.destinations[0].bundle = kReportsOnly;
     const SystemClock clock;
     std::mutex mutex;
     std::condition_variable arrived;
