@@ -96,13 +96,22 @@ done
 report_came || { echo "demo: no report came" >&2; exit 1; }
 echo "demo: the report is in the PACS, $((SECONDS - sent)) s after the last slice (of it 2 s quiet time)"
 
+# Pictures and key objects follow the report.
+for _ in $(seq 300); do
+    "$program" outbox list --node "$work/node" | grep -q waiting || break
+    sleep 0.2
+done
+
 results=$PWD/build/demo
 rm -rf "$results"
 mkdir -p "$results"
-reports | python3 -c 'import json, sys; print("\n".join(json.load(sys.stdin)))' | while read -r id; do
-    pacs "/instances/$id/file" --output "$results/$id.dcm"
+for kind in SR:report OT:overlay KO:key_objects; do
+    pacs /tools/find --data "{\"Level\": \"Instance\", \"Query\": {\"Modality\": \"${kind%%:*}\"}}" |
+        python3 -c 'import json, sys; print("\n".join(json.load(sys.stdin)))' | while read -r id; do
+        [ -z "$id" ] || pacs "/instances/$id/file" --output "$results/${kind##*:}-$id.dcm"
+    done
 done
-for file in "$results"/*.dcm; do
+for file in "$results"/report-*.dcm; do
     echo "----------------------------------------"
     "$program" report read "$file"
     echo "----------------------------------------"

@@ -29,6 +29,11 @@ Destination destination_of(const json& from) {
     take(from, "allow_demonstration", one.allow_demonstration);
     take(from, "storage_commitment", one.storage_commitment);
     take(from, "warnings_are_success", one.warnings_are_success);
+    const json bundle = from.value("bundle", json::object());
+    take(bundle, "sr", one.bundle.sr);
+    take(bundle, "overlays", one.bundle.overlays);
+    take(bundle, "key_objects", one.bundle.key_objects);
+    take(bundle, "presentation_states", one.bundle.presentation_states);
     return one;
 }
 
@@ -179,7 +184,12 @@ std::string settings_json(const Settings& s) {
                                        {"port", d.port},
                                        {"allow_demonstration", d.allow_demonstration},
                                        {"storage_commitment", d.storage_commitment},
-                                       {"warnings_are_success", d.warnings_are_success}});
+                                       {"warnings_are_success", d.warnings_are_success},
+                                       {"bundle",
+                                        {{"sr", d.bundle.sr},
+                                         {"overlays", d.bundle.overlays},
+                                         {"key_objects", d.bundle.key_objects},
+                                         {"presentation_states", d.bundle.presentation_states}}}});
     out["peers"] = ordered_json::array();
     for (const Destination& p : s.peers)
         out["peers"].push_back({{"ae_title", p.ae_title}, {"host", p.host}, {"port", p.port}});

@@ -15,6 +15,11 @@ struct Destination {
     bool allow_demonstration = false;  ///< results of the demonstration model may leave the loopback
     std::string storage_commitment = "auto";  ///< ask for it: where it is offered, "always", "never"
     bool warnings_are_success = true;         ///< a C-STORE status of 0xB000 to 0xBFFF ends a delivery well
+    /// Which results it gets.
+    struct Bundle {
+        std::string sr = "comprehensive3d";  ///< or comprehensive, enhanced, basic_text, none
+        bool overlays = true, key_objects = true, presentation_states = false;
+    } bundle = {};
     bool is_loopback() const;
 };
 

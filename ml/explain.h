@@ -5,16 +5,11 @@
 
 #include "base/core/hu_image.h"
 #include "base/core/result.h"
+#include "ml/grid.h"
 #include "ml/labels.h"
 #include "ml/model.h"
 
 namespace scopenode::ml {
-
-/// A small picture or matrix, row-major.
-struct Grid {
-    int rows = 0, columns = 0;
-    std::vector<float> values;
-};
 
 /// What one backbone saw and contributed.
 struct BackboneView {

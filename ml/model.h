@@ -6,6 +6,7 @@
 
 #include "base/core/hu_image.h"
 #include "base/core/result.h"
+#include "ml/grid.h"
 #include "ml/labels.h"
 #include "ml/manifest.h"
 
@@ -40,6 +41,14 @@ class Model {
     virtual std::string device() const = 0;  ///< "cpu" or "cuda:0"
     /// Raw (uncalibrated) probabilities per slice, in the order of `slices`; any size, resized inside.
     virtual Result<std::vector<Scores>> infer(std::span<const HuImage> slices) const = 0;
+    /// Where the model saw evidence in a slice: one map for each of `labels` (places in kLabels), Grad-CAM
+    /// over the last feature maps of all CNNs together, S/32 x S/32, >= 0. Waits for an infer() that runs,
+    /// but only for one pass. kUnsupported from a model that has none.
+    virtual Result<std::vector<Grid>> grad_cam(const HuImage& slice,
+                                               std::span<const std::size_t> labels) const {
+        return fail(Code::kUnsupported, "model {} gives no heat maps ({} x {} pixels, {} findings)", id(),
+                    slice.width, slice.height, labels.size());
+    }
 };
 
 }  // namespace scopenode::ml

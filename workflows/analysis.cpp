@@ -66,7 +66,7 @@ std::array<Presence, ml::kLabelCount> judge(const StudyAnalysis& analysis) {
 }
 
 std::string study_json(const StudyAnalysis& analysis, const std::string& state, int revision,
-                       const std::string& sr_path) {
+                       const ResultFiles& files) {
     Json json;
     json["study_uid"] = analysis.header.study_uid;
     json["series_uid"] = analysis.series_uid;
@@ -84,9 +84,11 @@ std::string study_json(const StudyAnalysis& analysis, const std::string& state, 
         slices.push_back({{"sop_instance_uid", slice.sop_instance_uid},
                           {"z_mm", std::round(slice.z_mm * 1000) / 1000},
                           {"probabilities", by_label(slice.scores)}});
-    json["files"] = {{"sr", sr_path.empty() ? Json() : Json(sr_path)},
-                     {"overlays", Json::array()},
-                     {"key_objects", Json()}};
+    const auto path = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
+    json["files"] = {{"sr", path(files.sr)},
+                     {"overlays", files.overlays},
+                     {"key_objects", path(files.key_objects)},
+                     {"presentation_states", files.presentation_states}};
     Json& reasons = json["reasons"] = Json::array();
     for (const auto& reason : analysis.reasons)
         reasons.push_back({{"code", reason.code}, {"text", reason.text}});

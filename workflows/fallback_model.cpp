@@ -35,7 +35,9 @@ Status FallbackModel::infer_some(std::span<const HuImage> slices, std::vector<ml
                              limit_);
                 continue;
             }
-            some = on_cpu(slices.subspan(begin, 1));
+            SCOPENODE_ASSIGN(const auto cpu, on_cpu());
+            some = cpu->infer(slices.subspan(begin, 1));
+            if (some) ++fallen_back_;
         } else if (some && limit_ > 0 && ++good_ >= kGoodPassesToGrow) {
             limit_ *= 2;
             good_ = 0;
@@ -47,15 +49,22 @@ Status FallbackModel::infer_some(std::span<const HuImage> slices, std::vector<ml
     return {};
 }
 
-Result<std::vector<ml::Scores>> FallbackModel::on_cpu(std::span<const HuImage> slice) const {
+Result<std::vector<ml::Grid>> FallbackModel::grad_cam(const HuImage& slice,
+                                                      std::span<const std::size_t> labels) const {
+    const std::lock_guard lock(mutex_);
+    auto maps = model_->grad_cam(slice, labels);
+    if (maps || maps.error().code != Code::kOutOfResources) return maps;
+    SCOPENODE_ASSIGN(const auto cpu, on_cpu());
+    return cpu->grad_cam(slice, labels);
+}
+
+Result<std::shared_ptr<const ml::Model>> FallbackModel::on_cpu() const {
     if (!load_on_cpu_) return fail(Code::kOutOfResources, "{} has no memory for a single slice", device());
     if (!cpu_) {
         log::error("work", "{} has no memory for a single slice: on the CPU now", device());
         SCOPENODE_ASSIGN(cpu_, load_on_cpu_());
     }
-    SCOPENODE_ASSIGN(auto scores, cpu_->infer(slice));
-    ++fallen_back_;
-    return scores;
+    return cpu_;
 }
 
 }  // namespace scopenode::workflows

@@ -1,16 +1,18 @@
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/core/files.h"
 #include "base/core/ids.h"
 #include "base/core/progress.h"
+#include "storage/dicom/pixels.h"
 #include "workflows/analysis.h"
 #include "workflows/node.h"
 #include "workflows/offline_studies.h"
 #include "workflows/pixel_gate.h"
 #include "workflows/reasons.h"
-#include "workflows/results/report.h"
+#include "workflows/results/bundle.h"
 
 namespace scopenode::workflows {
 namespace {
@@ -18,6 +20,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kBatch = 8;
+
+storage::Rescale rescale_of(const OfflineOptions& options) {
+    return options.rsna_rescale_quirk ? storage::Rescale::kRsnaQuirk : storage::Rescale::kAsTold;
+}
 
 bool is_one_patient(const Selection& chosen) {
     return std::all_of(chosen.slices.begin(), chosen.slices.end(), [&](const OfflineObject* object) {
@@ -50,8 +56,7 @@ Result<StudyAnalysis> analyse(const OfflineStudy& study, Selection& chosen, stor
         chosen.slices.empty() ? study.series.front().front()->header : chosen.slices.front()->header;
     analysis.series_uid = chosen.series_uid;
     analysis.reasons = std::move(chosen.reasons);
-    const auto rescale =
-        options.rsna_rescale_quirk ? storage::Rescale::kRsnaQuirk : storage::Rescale::kAsTold;
+    const auto rescale = rescale_of(options);
     std::vector<fs::path> files;
     std::vector<const storage::InstanceHeader*> headers;
     for (const OfflineObject* object : chosen.slices) {
@@ -100,19 +105,51 @@ bool can_be_reported(const StudyAnalysis& analysis) {
            });
 }
 
-/// The path of the report below the output folder, "" when none can be made.
-Result<std::string> write_report(const StudyAnalysis& analysis, const OfflineOptions& options,
-                                 ReportContext context, std::size_t number) {
-    if (!can_be_reported(analysis)) return std::string();
+/// "overlay-1.dcm" for "sc-1".
+std::string file_name(const std::string& kind) {
+    if (kind == "sr") return "report.dcm";
+    if (kind == "ko") return "key_objects.dcm";
+    return "overlay-" + kind.substr(kind.find('-') + 1) + ".dcm";
+}
+
+SliceSource source_of(const Selection& chosen, storage::PixelReader& pixels, storage::Rescale rescale) {
+    std::map<std::string, fs::path> files;
+    for (const OfflineObject* object : chosen.slices) files[object->header.sop_instance_uid] = object->file;
+    return {[files](const AnalysedSlice& slice) { return files.at(slice.sop_instance_uid); },
+            [&pixels, rescale](const fs::path& path) { return pixels.read(path, rescale); }};
+}
+
+/// Writes the result objects; their paths are below the output folder, none when they cannot be made.
+Result<ResultFiles> write_results(StudyAnalysis& analysis, const Selection& chosen,
+                                  storage::PixelReader& pixels, const OfflineOptions& options,
+                                  ReportContext context, std::size_t number) {
+    ResultFiles files;
+    if (!can_be_reported(analysis)) return files;
     context.program_version = options.program_version;
     context.settings_revision = "offline";
     context.station_ae = "SCOPENODE";
     context.time_zone = options.time_zone;
+    const std::string folder = std::to_string(number);
+    SCOPENODE_TRY(guard(Code::kIo, [&] { fs::create_directories(options.out / folder); }));
+    const auto write = [&](const EncodedObject& object) -> Result<std::string> {
+        const std::string path = folder + "/" + file_name(object.kind);
+        SCOPENODE_TRY(write_file(real_files(), options.out / path, object.bytes));
+        return path;
+    };
     SCOPENODE_ASSIGN(const auto report, encode_report(analysis, context));
-    const std::string path = std::to_string(number) + "/report.dcm";
-    SCOPENODE_TRY(guard(Code::kIo, [&] { fs::create_directories(options.out / std::to_string(number)); }));
-    SCOPENODE_TRY(write_file(real_files(), options.out / path, report.bytes));
-    return path;
+    SCOPENODE_ASSIGN(files.sr, write(report));
+    SCOPENODE_ASSIGN(const auto companions,
+                     encode_companions(analysis, context, *options.model,
+                                       source_of(chosen, pixels, rescale_of(options)), false));
+    for (const EncodedObject& object : companions.objects) {
+        SCOPENODE_ASSIGN(auto path, write(object));
+        if (object.kind == "ko")
+            files.key_objects = std::move(path);
+        else
+            files.overlays.push_back(std::move(path));
+    }
+    if (companions.left_out) analysis.reasons.push_back(*companions.left_out);
+    return files;
 }
 
 }  // namespace
@@ -146,16 +183,16 @@ Status infer_offline(const OfflineOptions& options, const Clock& clock) {
     json["studies"] = nlohmann::ordered_json::array();
     for (std::size_t i = 0; i < studies.size(); ++i) {
         SCOPENODE_ASSIGN(auto analysis, analyse(studies[i], selections[i], pixels, options, progress, done));
-        std::string path;
+        ResultFiles paths;
         if (!selections[i].is_mixed) {
-            SCOPENODE_ASSIGN(path, write_report(analysis, options, context, i + 1));
-            if (path.empty() && !analysis.slices.empty())
+            SCOPENODE_ASSIGN(paths, write_results(analysis, selections[i], pixels, options, context, i + 1));
+            if (paths.sr.empty() && !analysis.slices.empty())
                 analysis.reasons.push_back(reason(reasons::kIllegalUids));
         }
         const char* state = selections[i].is_mixed   ? "failed"
                             : selections[i].eligible ? "done"
                                                      : "not_eligible";
-        json["studies"].push_back(nlohmann::ordered_json::parse(study_json(analysis, state, 1, path)));
+        json["studies"].push_back(nlohmann::ordered_json::parse(study_json(analysis, state, 1, paths)));
     }
     progress.finish();
     return write_file(real_files(), options.out / "results.json", json.dump(2) + "\n");

@@ -42,6 +42,7 @@ inline constexpr std::string_view kDemonstrationNotSent = "DEMONSTRATION_NOT_SEN
 inline constexpr std::string_view kRescaleQuirk = "RSNA_RESCALE_QUIRK";
 inline constexpr std::string_view kRescaleDoubtful = "RESCALE_DOUBTFUL";
 inline constexpr std::string_view kReportNotUnderstood = "REPORT_NOT_UNDERSTOOD";
+inline constexpr std::string_view kOverlaysLeftOut = "OVERLAYS_LEFT_OUT";
 }  // namespace reasons
 
 /// The sentence of a code; the code itself when it is not in the table.

@@ -23,6 +23,29 @@ std::string series_name(const SeriesRow& series) {
     return name;
 }
 
+Json no_files() {
+    return {{"sr", Json()},
+            {"overlays", Json::array()},
+            {"key_objects", Json()},
+            {"presentation_states", Json::array()}};
+}
+
+/// Where the current result objects of a study are.
+Result<Json> current_files(Connection& db, const StudyRow& study) {
+    Json files = no_files();
+    SCOPENODE_ASSIGN(const auto results, results_of(db, study.id));
+    for (const ResultRow& result : results) {
+        if (!result.current) continue;
+        SCOPENODE_ASSIGN(const auto object, find_instance(db, result.sop_instance_uid));
+        if (!object) continue;
+        if (result.kind == "sr") files["sr"] = object->path;
+        if (result.kind == "ko") files["key_objects"] = object->path;
+        if (result.kind.starts_with("sc-")) files["overlays"].push_back(object->path);
+        if (result.kind.starts_with("pr-")) files["presentation_states"].push_back(object->path);
+    }
+    return files;
+}
+
 /// A study that has no result yet: the same keys, nothing determined, the reasons of its series.
 Result<Json> entry_without_result(Connection& db, const StudyRow& study) {
     SCOPENODE_ASSIGN(const auto set, eligible_set(db, study.id));
@@ -36,7 +59,7 @@ Result<Json> entry_without_result(Connection& db, const StudyRow& study) {
     json["findings"] = Json::object();
     for (const auto label : ml::kLabels) json["findings"][std::string(label)] = "undetermined";
     json["slices"] = Json::array();
-    json["files"] = {{"sr", Json()}, {"overlays", Json::array()}, {"key_objects", Json()}};
+    json["files"] = no_files();
     json["reasons"] = Json::array();
     SCOPENODE_ASSIGN(const auto all, series_of(db, study.id));
     for (const SeriesRow& series : all)
@@ -197,8 +220,7 @@ Result<Json> study_entry(Connection& db, const StudyRow& study) {
         if (json.is_discarded())
             return fail(Code::kDatabase, "the summary of {} is damaged", current->sop_instance_uid);
         json["state"] = study.state;
-        SCOPENODE_ASSIGN(const auto object, find_instance(db, current->sop_instance_uid));
-        if (object) json["files"]["sr"] = object->path;
+        SCOPENODE_ASSIGN(json["files"], current_files(db, study));
     } else {
         SCOPENODE_ASSIGN(json, entry_without_result(db, study));
     }
@@ -260,6 +282,10 @@ std::string show_text(const Json& entry) {
     }
     text += fmt::format("{} slices analysed\n", entry["slices"].size());
     if (!entry["files"]["sr"].is_null()) text += "report " + field(entry["files"], "sr") + "\n";
+    for (const Json& overlay : entry["files"]["overlays"])
+        text += "overlay " + overlay.get<std::string>() + "\n";
+    if (!entry["files"]["key_objects"].is_null())
+        text += "key objects " + field(entry["files"], "key_objects") + "\n";
     if (!entry["reasons"].empty()) text += "reasons\n" + reasons_text(entry["reasons"]);
     text += "deliveries\n" + deliveries_text(entry["deliveries"]);
     text.pop_back();

@@ -42,7 +42,13 @@ struct StudyAnalysis {
 /// Judges by thresholds; `undetermined` everywhere when not determined.
 std::array<Presence, ml::kLabelCount> judge(const StudyAnalysis& analysis);
 
-/// One study of results.json (design section 4), as JSON text. `sr_path` may be "".
-std::string study_json(const StudyAnalysis& analysis, const std::string& state, int revision, const std::string& sr_path);
+/// Paths of result objects; "" and empty: none.
+struct ResultFiles {
+    std::string sr, key_objects;
+    std::vector<std::string> overlays, presentation_states;
+};
+/// One study of results.json (design section 4), as JSON text.
+std::string study_json(const StudyAnalysis& analysis, const std::string& state, int revision,
+                       const ResultFiles& files);
 
 }  // namespace scopenode::workflows

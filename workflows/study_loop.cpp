@@ -38,7 +38,7 @@ struct StudyLoop::State {
           pixels(p.decoder),
           scorer({p.settings, p.index, p.archive, p.model, pixels, p.clock}),
           work({p.settings, p.index, p.archive, p.model, p.load_model, pixels, p.clock, p.node_uid,
-                p.program_version}),
+                p.program_version, [this] { wake_delivery(); }}),
           delivery(p.settings, p.index, p.connect, p.clock),
           commitments({p.settings, p.archive, p.report, p.clock, [this] { wake_delivery(); }}),
           delivery_workers(p.settings, delivery, commitments) {}

@@ -23,8 +23,6 @@ using namespace storage;
 constexpr int kMostAttempts = 8;
 constexpr UtcMs kFirstPauseMs = 5000;
 constexpr UtcMs kLongestPauseMs = 600000;
-// A batch takes well under a minute even of the largest model on a slow CPU; who holds a job longer is stuck.
-constexpr UtcMs kLeaseMs = 10 * 60 * 1000;
 constexpr UtcMs kMostTimeMs = 60 * 60 * 1000;
 
 /// The fields that say whose images these are.
@@ -33,33 +31,6 @@ std::array<std::string, 6> identity(const InstanceHeader& h) {
 }
 constexpr std::array<const char*, 6> kIdentityNames{
     "patient ID", "issuer of the patient ID", "patient's name", "birth date", "study UID", "series UID"};
-
-std::vector<config::Destination> allowed_destinations(const config::Settings& settings,
-                                                      const ml::Manifest& manifest,
-                                                      std::vector<std::string>& kept_here) {
-    std::vector<config::Destination> allowed;
-    for (const auto& destination : settings.destinations) {
-        if (!manifest.demonstration || destination.is_loopback() || destination.allow_demonstration) {
-            allowed.push_back(destination);
-        } else {
-            kept_here.push_back(destination.name);
-        }
-    }
-    return allowed;
-}
-
-/// The summary for people also says where the result does not go.
-std::string with_reason(const std::string& summary, const Reason& reason) {
-    auto json = nlohmann::ordered_json::parse(summary);
-    json["reasons"].push_back({{"code", reason.code}, {"text", reason.text}});
-    return json.dump();
-}
-
-std::string joined(const std::vector<std::string>& words) {
-    std::string text;
-    for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
-    return text;
-}
 
 }  // namespace
 
@@ -91,7 +62,7 @@ Result<std::optional<JobRow>> StudyWork::claim() {
     if (!due || *due > now) return std::optional<JobRow>{};
     std::optional<JobRow> job;
     SCOPENODE_TRY(p_.index.write([&](Connection& db) -> Status {
-        SCOPENODE_ASSIGN(job, claim_job(db, now, kLeaseMs, random_hex()));
+        SCOPENODE_ASSIGN(job, claim_job(db, now, kJobLeaseMs, random_hex()));
         if (!job) return {};
         SCOPENODE_TRY(begin_work(db, {job->study_id}));
         return set_study_state(db, job->study_id, "processing");
@@ -124,7 +95,7 @@ Status StudyWork::work(const JobRow& job, const std::atomic<bool>& stopping) {
                     "work on it ended the program {} times: `scopenode jobs retry {}` tries again",
                     task.study.crashes + task.study.kills, job.id);
     SCOPENODE_TRY(read_request(task));
-    if (task.has_result || task.set.slices.empty())
+    if (task.set.slices.empty() || (task.has_result && !may_go_on(task)))
         return p_.index.write([&](Connection& db) { return finish(db, job); });
     SCOPENODE_ASSIGN(const auto analysis, analyse(task, stopping));
     if (task.refused) return refuse_series(task);
@@ -163,7 +134,7 @@ Status StudyWork::still_wanted(const JobRow& job, const std::atomic<bool>& stopp
     const UtcMs now = p_.clock.now();
     if (job.started && now - *job.started > kMostTimeMs)
         return fail(Code::kTimeout, "not done within {} minutes", kMostTimeMs / 60000);
-    return p_.index.write([&](Connection& db) { return renew_lease(db, job, now + kLeaseMs); });
+    return p_.index.write([&](Connection& db) { return renew_lease(db, job, now + kJobLeaseMs); });
 }
 
 Status StudyWork::infer_missing(Task& task, std::vector<Reason>& reasons, const std::atomic<bool>& stopping) {
@@ -297,49 +268,6 @@ ReportContext StudyWork::report_context(const Task& task) const {
     }
     context.analysis_started = task.job.created;
     return context;
-}
-
-Status StudyWork::store(const Task& task, const StudyAnalysis& analysis) {
-    SCOPENODE_ASSIGN(const EncodedObject report, encode_report(analysis, report_context(task)));
-    std::vector<std::string> kept_here;
-    auto destinations = allowed_destinations(p_.settings, analysis.manifest, kept_here);
-    if (!task.send) destinations.clear();
-    ResultRow row;
-    row.study_id = task.study.id;
-    row.revision = task.job.revision;
-    row.kind = "sr";
-    row.sop_class_uid = report.sop_class_uid;
-    row.sop_instance_uid = report.sop_instance_uid;
-    row.series_uid = report.series_uid;
-    row.model_sha256 = analysis.manifest_sha256;
-    row.program_version = p_.program_version;
-    row.settings_revision = p_.settings.revision;
-    row.summary = study_json(analysis, "done", row.revision, "");
-    if (!kept_here.empty())
-        row.summary = with_reason(
-            row.summary, reason(reasons::kDemonstrationNotSent, "Kept from: " + joined(kept_here) + "."));
-    row.eligible_set = task.set.digest;
-    row.created = p_.clock.now();
-    const Status stored = p_.archive.store_own(report.bytes, [&](Connection& db) -> Status {
-        SCOPENODE_ASSIGN(const auto id, add_result(db, row, report.bytes));
-        for (const auto& destination : destinations)
-            SCOPENODE_TRY(add_delivery(db, id, destination.name, row.created));
-        AuditRow audit;
-        audit.time = row.created;
-        audit.actor = "node";
-        audit.action = "report made";
-        audit.subject = task.study.study_uid;
-        audit.detail = fmt::format("revision {}, {}, {} slices, model {}, program {}, settings {}{}",
-                                   row.revision, row.sop_instance_uid, analysis.slices.size(),
-                                   analysis.model_id, row.program_version, row.settings_revision,
-                                   kept_here.empty() ? "" : ", demonstration kept from " + joined(kept_here));
-        SCOPENODE_TRY(add_audit(db, audit));
-        return finish(db, task.job);
-    });
-    if (!stored) return stored;
-    log::info("work", "study {} revision {}: report over {} slices{}", task.study.study_uid, row.revision,
-              analysis.slices.size(), analysis.determined ? "" : ", undetermined");
-    return {};
 }
 
 Status StudyWork::finish(Connection& db, const JobRow& job) {

@@ -15,13 +15,17 @@
 #include "storage/index/queue.h"
 #include "storage/index/results.h"
 #include "workflows/intake.h"
-#include "workflows/results/report.h"
+#include "workflows/results/bundle.h"
 #include "workflows/slice_scorer.h"
 #include "workflows/study.h"
 
 namespace scopenode::workflows {
 
-/// The job of a complete study: scores, report, and in one transaction result, deliveries and end of the job.
+// A batch takes well under a minute even of the largest model on a slow CPU; who holds a job longer is stuck.
+constexpr UtcMs kJobLeaseMs = 10 * 60 * 1000;
+
+/// The job of a complete study: scores, then the report with its deliveries in one transaction, then pictures
+/// and key objects with theirs and the end of the job in a second one, so that no report waits for a picture.
 /// Everything it has done before a crash is found again. Not thread-safe.
 class StudyWork {
   public:
@@ -35,6 +39,7 @@ class StudyWork {
         storage::PixelReader& pixels;
         const Clock& clock;
         std::string node_uid, program_version;
+        std::function<void()> report_stored = {};  ///< deliveries wait; the study's pictures are still made
     };
     explicit StudyWork(Parts parts);
 
@@ -68,7 +73,18 @@ class StudyWork {
     Status check_identity(const Task& task, const std::vector<storage::InstanceHeader>& headers);
     Status judge_pixels(Task& task, const std::vector<storage::InstanceHeader>& headers);
     Status refuse_series(const Task& task);
+    /// The report, then what belongs to it: two transactions, of which the first is never done twice.
     Status store(const Task& task, const StudyAnalysis& analysis);
+    Status store_report(const Task& task, const StudyAnalysis& analysis);
+    Status store_companions(const Task& task, const StudyAnalysis& analysis);
+    Result<std::vector<EncodedObject>> reports(const Task& task, const StudyAnalysis& analysis);
+    Result<ReportContext> context_of(const Task& task, const std::string& kind);
+    Result<Companions> companions(const Task& task, const StudyAnalysis& analysis);
+    storage::ResultRow result_row(const Task& task, const StudyAnalysis& analysis,
+                                  const EncodedObject& object) const;
+    std::vector<config::Destination> allowed_destinations(const Task& task,
+                                                          std::vector<std::string>* kept_here) const;
+    bool may_go_on(const Task& task) const;
     Status finish(storage::Connection& db, const storage::JobRow& job);
     Status end_badly(const storage::JobRow& job, const Error& error);
     ReportContext report_context(const Task& task) const;

@@ -79,12 +79,12 @@ struct Canvas::Surface {
     cairo_surface_t* image;
     cairo_t* cr;
 
-    Surface(int width, int height)
+    Surface(int width, int height, Rgb background, int pixels_per_point)
         : image(cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height)), cr(cairo_create(image)) {
         set_unhinted(cr);
-        cairo_set_source_rgb(cr, 1, 1, 1);
+        colour(background);
         cairo_paint(cr);
-        cairo_scale(cr, kPixelsPerPoint, kPixelsPerPoint);
+        cairo_scale(cr, pixels_per_point, pixels_per_point);
     }
     ~Surface() {
         cairo_destroy(cr);
@@ -96,9 +96,10 @@ struct Canvas::Surface {
     void colour(Rgb c, double opacity = 1) { cairo_set_source_rgba(cr, c.r, c.g, c.b, opacity); }
 };
 
-Canvas::Canvas(double width, double height)
-    : surface_(std::make_unique<Surface>(static_cast<int>(std::ceil(width * kPixelsPerPoint)),
-                                         static_cast<int>(std::ceil(height * kPixelsPerPoint)))) {}
+Canvas::Canvas(double width, double height, Rgb background, int pixels_per_point)
+    : surface_(std::make_unique<Surface>(static_cast<int>(std::ceil(width * pixels_per_point)),
+                                         static_cast<int>(std::ceil(height * pixels_per_point)), background,
+                                         pixels_per_point)) {}
 Canvas::~Canvas() = default;
 Canvas::Canvas(Canvas&&) noexcept = default;
 Canvas& Canvas::operator=(Canvas&&) noexcept = default;
@@ -158,6 +159,15 @@ void Canvas::path(const std::vector<std::pair<double, double>>& points, Rgb colo
     cairo_stroke(surface_->cr);
 }
 
+void Canvas::closed_path(const std::vector<std::pair<double, double>>& points, Rgb colour, double width) {
+    surface_->colour(colour);
+    cairo_set_line_width(surface_->cr, width);
+    cairo_set_line_join(surface_->cr, CAIRO_LINE_JOIN_ROUND);
+    for (const auto& [x, y] : points) cairo_line_to(surface_->cr, x, y);
+    cairo_close_path(surface_->cr);
+    cairo_stroke(surface_->cr);
+}
+
 void Canvas::disc(double x, double y, double radius, Rgb colour) {
     surface_->colour(colour);
     cairo_arc(surface_->cr, x, y, radius, 0, 2 * std::numbers::pi);
@@ -205,9 +215,9 @@ void Canvas::picture(const Picture& picture, const Rect& rect, bool smooth) {
     cairo_surface_destroy(image);
 }
 
-Status Canvas::save(const std::filesystem::path& path) const {
+Result<std::vector<std::uint8_t>> Canvas::rgb() const {
     if (const auto status = cairo_status(surface_->cr); status != CAIRO_STATUS_SUCCESS)
-        return fail(Code::kInternal, "{} cannot be drawn: {}", path.string(), cairo_status_to_string(status));
+        return fail(Code::kInternal, "{}", cairo_status_to_string(status));
     cairo_surface_flush(surface_->image);
     const unsigned char* data = cairo_image_surface_get_data(surface_->image);
     const int stride = cairo_image_surface_get_stride(surface_->image);
@@ -220,7 +230,14 @@ Status Canvas::save(const std::filesystem::path& path) const {
             for (const int shift : {16, 8, 0})
                 rgb.push_back(static_cast<std::uint8_t>(row[x] >> shift & 0xff));
     }
-    return write_png(path, pixel_width(), pixel_height(), 3, rgb);
+    return rgb;
+}
+
+Status Canvas::save(const std::filesystem::path& path) const {
+    const auto pixels = rgb();
+    if (!pixels)
+        return fail(pixels.error().code, "{} cannot be drawn: {}", path.string(), pixels.error().message);
+    return write_png(path, pixel_width(), pixel_height(), 3, *pixels);
 }
 
 double text_width(std::string_view words, const TextStyle& style) {

@@ -32,12 +32,13 @@ struct Picture {
     std::vector<std::uint32_t> pixels;
 };
 
-/// A white page that is drawn on in points and saved at kPixelsPerPoint. Not thread-safe.
+/// A page that is drawn on in points; a figure has kPixelsPerPoint. Not thread-safe.
 class Canvas {
   public:
     static constexpr int kPixelsPerPoint = 2;
 
-    Canvas(double width, double height);
+    explicit Canvas(double width, double height, Rgb background = kWhite,
+                    int pixels_per_point = kPixelsPerPoint);
     ~Canvas();
     Canvas(Canvas&&) noexcept;
     Canvas& operator=(Canvas&&) noexcept;
@@ -51,6 +52,8 @@ class Canvas {
     void text_upwards(double x, double y, std::string_view words, const TextStyle& style = {});
     void line(double x1, double y1, double x2, double y2, Rgb colour, double width = 1, double opacity = 1);
     void path(const std::vector<std::pair<double, double>>& points, Rgb colour, double width);
+    /// The same, its last point joined with the first.
+    void closed_path(const std::vector<std::pair<double, double>>& points, Rgb colour, double width);
     void disc(double x, double y, double radius, Rgb colour);
     void fill(const Rect& rect, Rgb colour, double opacity = 1);
     void frame(const Rect& rect, Rgb colour, double width = 1);
@@ -65,6 +68,8 @@ class Canvas {
     const std::vector<Words>& words() const { return words_; }
 
     Status save(const std::filesystem::path& path) const;
+    /// Three bytes a pixel, row by row from the top left.
+    Result<std::vector<std::uint8_t>> rgb() const;
 
   private:
     struct Surface;

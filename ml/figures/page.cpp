@@ -48,20 +48,6 @@ double height_of(const Line& line) {
     return line.style.size * 1.45;
 }
 
-double grey_of(float hu) {
-    return std::clamp(static_cast<double>(hu) / 80, 0.0, 1.0);
-}
-
-Picture slice_picture(const HuImage& slice) {
-    Picture picture{slice.width, slice.height, {}};
-    picture.pixels.reserve(slice.hu.size());
-    for (const float hu : slice.hu) {
-        const double grey = hu > -1e9F ? grey_of(hu) : 0;
-        picture.pixels.push_back(packed({grey, grey, grey}));
-    }
-    return picture;
-}
-
 /// The nearest pixel of the device for each of its pixels, so that sharp edges of panels stay sharp.
 Rect to_pixels(Rect rect) {
     const auto snap = [](double v) {
@@ -75,24 +61,6 @@ Rect place_of_slice(const FigureSource& source, const Rect& panel) {
     const double scale = std::min(panel.w / width, panel.h / height);
     const double w = width * scale, h = height * scale;
     return to_pixels({panel.x + (panel.w - w) / 2, panel.y + (panel.h - h) / 2, w, h});
-}
-
-/// The map for each pixel of the device: the square that the network saw is the slice with air beside its
-/// shorter sides, of which nothing is shown.
-Picture map_picture(const HuImage& slice, const Grid& map, double highest, int width, int height) {
-    const int side = std::max(slice.width, slice.height);
-    const int left = (side - slice.width) / 2, top = (side - slice.height) / 2;
-    Picture picture{width, height, {}};
-    picture.pixels.reserve(static_cast<std::size_t>(width) * static_cast<std::size_t>(height));
-    for (int y = 0; y < height; ++y) {
-        const double row = ((y + 0.5) / height * slice.height + top) / side * map.rows;
-        for (int x = 0; x < width; ++x) {
-            const double column = ((x + 0.5) / width * slice.width + left) / side * map.columns;
-            const double t = bilinear(map, row, column) / highest;
-            picture.pixels.push_back(packed(overlay_colour(t), heat_opacity(t)));
-        }
-    }
-    return picture;
 }
 
 }  // namespace
@@ -166,7 +134,7 @@ Rect draw_overlay(Canvas& canvas, const FigureSource& source, const Grid& map, c
     if (!(highest > 0)) return place;
     const int width = std::max(1, static_cast<int>(place.w * Canvas::kPixelsPerPoint));
     const int height = std::max(1, static_cast<int>(place.h * Canvas::kPixelsPerPoint));
-    canvas.picture(map_picture(source.slice, map, highest, width, height), place, false);
+    canvas.picture(heat_picture(source.slice, map, highest, width, height), place, false);
     return place;
 }
 

@@ -5,6 +5,7 @@
 
 #include "ml/figures/canvas.h"
 #include "ml/figures/figures.h"
+#include "ml/figures/slice_picture.h"
 
 namespace scopenode::ml {
 
@@ -40,7 +41,5 @@ void colour_bar(Canvas& canvas, const Rect& rect, const std::function<Rgb(double
 Rect draw_slice(Canvas& canvas, const FigureSource& source, const Rect& panel);
 /// The same with a coarse map over it, scaled to the map's greatest value; transparent where it is low.
 Rect draw_overlay(Canvas& canvas, const FigureSource& source, const Grid& map, const Rect& panel);
-
-inline constexpr const char* kWindowWords = "brain window, level 40, width 80 HU";
 
 }  // namespace scopenode::ml

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "ml/torch/grad_cam.h"
 #include "ml/torch/runtime.h"
 
 namespace scopenode::ml {
@@ -10,12 +11,6 @@ namespace {
 
 using torch::Tensor;
 constexpr std::size_t kShownFeatures = 64;
-
-Grid grid_of(const Tensor& matrix) {
-    const Tensor flat = matrix.detach().to(torch::kCPU, torch::kFloat32).contiguous();
-    const float* values = flat.data_ptr<float>();
-    return {int(flat.size(0)), int(flat.size(1)), {values, values + flat.numel()}};
-}
 
 std::vector<Grid> grids_of(const Tensor& stack) {
     std::vector<Grid> grids;
@@ -49,20 +44,14 @@ void show_features(const Tensor& features, BackboneView& view) {
     }
 }
 
-/// Grad-CAM (Selvaraju et al. 2017) on each CNN's last feature map, before the 1x1 convolution.
 void add_grad_cams(Scopeformer& network, const std::vector<Tensor>& features,
                    std::vector<BackboneView>& views) {
-    const torch::AutoGradMode gradients(true);
-    std::vector<Tensor> leaves;
-    for (const Tensor& map : features) leaves.push_back(map.detach().clone().set_requires_grad(true));
-    const Tensor logits = network.classify(leaves, nullptr);
-    for (std::size_t label = 0; label < kLabelCount; ++label) {
-        const auto slopes = torch::autograd::grad({logits[0][std::int64_t(label)]}, leaves, {}, true);
-        for (std::size_t i = 0; i < leaves.size(); ++i) {
-            const Tensor weight = slopes[i].mean({2, 3}, true);
-            views[i].grad_cam[label] = grid_of(torch::relu((weight * leaves[i]).sum(1))[0]);
-        }
-    }
+    std::array<std::size_t, kLabelCount> labels{};
+    std::iota(labels.begin(), labels.end(), std::size_t{0});
+    const auto parts = grad_cam_parts(network, features, labels);
+    for (const std::size_t label : labels)
+        for (std::size_t i = 0; i < views.size(); ++i)
+            views[i].grad_cam[label] = grid_of(torch::relu(parts[label][i]));
 }
 
 Scores scores_of(const Tensor& logits) {

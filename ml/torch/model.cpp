@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "ml/torch/grad_cam.h"
 #include "ml/torch/runtime.h"
 
 namespace scopenode::ml {
@@ -44,12 +45,29 @@ class LoadedModel final : public Model {
                     infer_batch(slices.subspan(begin, std::min(batch_, slices.size() - begin)), scores));
             return scores;
         });
-        if (!inferred && is_lack_of_memory(inferred.error().message))
-            return fail(Code::kOutOfResources, "{} has no memory for {} slices", device(), slices.size());
-        return inferred;
+        return memory_told_apart(std::move(inferred), slices.size());
+    }
+
+    Result<std::vector<Grid>> grad_cam(const HuImage& slice,
+                                       std::span<const std::size_t> labels) const override {
+        SCOPENODE_TRY(check_slice(slice));
+        auto maps = guard(Code::kInternal, [&]() -> Result<std::vector<Grid>> {
+            const std::lock_guard lock(mutex_);
+            const torch::NoGradGuard no_grad;
+            const torch::Tensor input =
+                apply_windows(resize_hu(slice, manifest_.preset.input_size).unsqueeze(0).to(device_),
+                              manifest_.preset.windows);
+            return joint_grad_cam(*network_, network_->features(input), labels);
+        });
+        return memory_told_apart(std::move(maps), 1);
     }
 
   private:
+    template <class T>
+    Result<T> memory_told_apart(Result<T> result, std::size_t slices) const {
+        if (result || !is_lack_of_memory(result.error().message)) return result;
+        return fail(Code::kOutOfResources, "{} has no memory for {} slices", device(), slices);
+    }
     Status infer_batch(std::span<const HuImage> slices, std::vector<Scores>& scores) const {
         std::vector<torch::Tensor> images;
         for (const HuImage& slice : slices) images.push_back(resize_hu(slice, manifest_.preset.input_size));

@@ -283,22 +283,35 @@ Result<StoreOutcome> Archive::store(StagedObject object, const StoreContext& con
 }
 
 Status Archive::store_own(std::string_view bytes, std::function<Status(Connection&)> rows) {
-    SCOPENODE_ASSIGN(StagedObject object, stage());
-    SCOPENODE_TRY(object.append(bytes));
-    StagedObject::State& staged = *object.state_;
-    staged.end();
-    SCOPENODE_TRY(staged.file->sync());
-    staged.file.reset();
-    SCOPENODE_ASSIGN(const InstanceHeader header, read_header(staged.absolute));
-    NewInstance instance = state_->row(staged, header, {});
-    instance.own = true;
+    return store_own(std::vector<std::string_view>{bytes}, std::move(rows));
+}
+
+Status Archive::store_own(const std::vector<std::string_view>& objects,
+                          std::function<Status(Connection&)> rows) {
+    std::vector<StagedObject> staged;
+    std::vector<NewInstance> instances;
+    for (const std::string_view bytes : objects) {
+        SCOPENODE_ASSIGN(StagedObject object, stage());
+        SCOPENODE_TRY(object.append(bytes));
+        StagedObject::State& state = *object.state_;
+        state.end();
+        SCOPENODE_TRY(state.file->sync());
+        state.file.reset();
+        SCOPENODE_ASSIGN(const InstanceHeader header, read_header(state.absolute));
+        instances.push_back(state_->row(state, header, {}));
+        instances.back().own = true;
+        staged.push_back(std::move(object));
+    }
     SCOPENODE_TRY(state_->index.write([&](Connection& db) -> Status {
-        SCOPENODE_ASSIGN(const auto known, find_instance(db, header.sop_instance_uid));
-        if (known) return fail(Code::kConflict, "result {} is stored already", header.sop_instance_uid);
-        SCOPENODE_TRY(insert_instance(db, instance));
+        for (const NewInstance& instance : instances) {
+            const std::string& uid = instance.header.sop_instance_uid;
+            SCOPENODE_ASSIGN(const auto known, find_instance(db, uid));
+            if (known) return fail(Code::kConflict, "result {} is stored already", uid);
+            SCOPENODE_TRY(insert_instance(db, instance));
+        }
         return rows(db);
     }));
-    staged.keep();
+    for (StagedObject& object : staged) object.state_->keep();
     return {};
 }
 

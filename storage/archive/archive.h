@@ -65,6 +65,8 @@ class Archive {
     /// A result of this node (whole Part 10 file), stored under its own UIDs in the transaction of `rows`,
     /// which runs after the instance row; both or neither.
     Status store_own(std::string_view bytes, std::function<Status(Connection&)> rows);
+    /// Several at once: all of them with the rows, or nothing.
+    Status store_own(const std::vector<std::string_view>& objects, std::function<Status(Connection&)> rows);
 
     /// The header of a stored object. Those of the last objects are at hand once; others are read from disk.
     Result<InstanceHeader> header(const std::string& path) const;

@@ -2,12 +2,16 @@
 
 #include <cstdio>
 
+#include "storage/index/deflate.h"
 #include "storage/index/sql.h"
 
 namespace scopenode::storage {
 namespace {
 
 using namespace sql;
+
+// A report is small and must not wait.
+constexpr std::size_t kDeflatedFrom = 256 << 10;
 
 // Scores as JSON text: "[0.1,0.2,...]" with digits enough to come back to the bit.
 std::string scores_text(const std::array<double, 6>& scores) {
@@ -83,33 +87,57 @@ Result<std::int64_t> add_result(Connection& db, const ResultRow& r, const std::s
                   " AND kind = ?4 AND model_sha256 = ?5)",
                   r.sop_instance_uid, r.study_id, r.revision, r.kind, r.model_sha256);
         if (there.executeStep())
-            return fail(Code::kConflict, "revision {} of the study has its result already", r.revision);
-        execute(db,
-                "UPDATE outbox SET state = 'superseded' WHERE state = 'waiting' AND result IN"
-                " (SELECT id FROM results WHERE study = ? AND kind = ? AND current = 1)",
-                r.study_id, r.kind);
-        execute(db, "UPDATE results SET current = 0 WHERE study = ? AND kind = ?", r.study_id, r.kind);
+            return fail(Code::kConflict, "revision {} of the study has its result {} already", r.revision,
+                        r.kind);
         auto& insert = query(
             db,
             "INSERT INTO results (study, revision, kind, sop_class_uid, sop_instance_uid, series_uid,"
             " model_sha256, program_version, settings_revision, summary, eligible_set, created, current, "
-            "bytes)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)",
+            "bytes, plain_size)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?13, ?14)",
             r.study_id, r.revision, r.kind, r.sop_class_uid, r.sop_instance_uid, r.series_uid, r.model_sha256,
             r.program_version, r.settings_revision, r.summary, r.eligible_set, r.created);
-        insert.bind(13, bytes.data(), static_cast<int>(bytes.size()));
+        std::string packed;
+        if (bytes.size() >= kDeflatedFrom) {
+            SCOPENODE_ASSIGN(packed, deflated(bytes));
+        }
+        const std::string& kept = packed.empty() ? bytes : packed;
+        insert.bind(13, kept.data(), static_cast<int>(kept.size()));
+        insert.bind(14, static_cast<std::int64_t>(packed.empty() ? 0 : bytes.size()));
         insert.exec();
         return db.last_row_id();
     });
 }
 
+Status supersede_results(Connection& db, std::int64_t study_id, int revision) {
+    return run([&]() -> Status {
+        execute(db,
+                "UPDATE outbox SET state = 'superseded' WHERE state = 'waiting' AND result IN"
+                " (SELECT id FROM results WHERE study = ? AND revision < ?)",
+                study_id, revision);
+        execute(db, "UPDATE results SET current = 0 WHERE study = ? AND revision < ?", study_id, revision);
+        return {};
+    });
+}
+
+Status set_result_summary(Connection& db, std::int64_t result_id, const std::string& summary) {
+    return run([&]() -> Status {
+        execute(db, "UPDATE results SET summary = ? WHERE id = ?", summary, result_id);
+        return {};
+    });
+}
+
 Result<std::optional<std::string>> result_bytes(Connection& db, const std::string& uid) {
     return run([&]() -> Result<std::optional<std::string>> {
-        auto& s = query(db, "SELECT bytes FROM results WHERE sop_instance_uid = ?", uid);
+        auto& s = query(db, "SELECT bytes, plain_size FROM results WHERE sop_instance_uid = ?", uid);
         if (!s.executeStep()) return std::optional<std::string>();
         const SQLite::Column blob = s.getColumn(0);
-        return std::optional<std::string>(std::in_place, static_cast<const char*>(blob.getBlob()),
-                                          static_cast<std::size_t>(blob.getBytes()));
+        const std::string_view kept(static_cast<const char*>(blob.getBlob()),
+                                    static_cast<std::size_t>(blob.getBytes()));
+        const auto plain_size = static_cast<std::size_t>(integer(s, 1));
+        if (plain_size == 0) return std::optional<std::string>(kept);
+        SCOPENODE_ASSIGN(auto plain, inflated(kept, plain_size));
+        return std::optional<std::string>(std::move(plain));
     });
 }
 

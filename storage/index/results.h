@@ -25,7 +25,7 @@ Result<std::vector<SliceScoreRow>> slice_scores_of(Connection& db, std::int64_t 
 struct ResultRow {
     std::int64_t id = 0, study_id = 0;
     int revision = 0;
-    std::string kind;                ///< "sr"
+    std::string kind;                ///< "sr", "sr-basic", "sc-1", "ko", "pr-1"
     std::string sop_class_uid, sop_instance_uid, series_uid;
     std::string model_sha256, program_version, settings_revision;
     std::string summary;             ///< JSON: the study's entry of results.json
@@ -33,9 +33,14 @@ struct ResultRow {
     UtcMs created = 0;
     bool current = true;             ///< false once superseded by a later revision
 };
-/// Adds the row and supersedes earlier ones of the study and kind. `bytes` is the whole file. kConflict when
-/// (study, revision, kind, model) or the SOP instance is there already.
+/// Adds the row. `bytes` is the whole file. kConflict when (study, revision, kind, model) or the SOP instance is
+/// there already.
 Result<std::int64_t> add_result(Connection& db, const ResultRow& row, const std::string& bytes);
+/// All results of the study's revisions before `revision` are no longer current, whatever their kind, and their
+/// waiting deliveries are not sent. Once, in the transaction that adds the first result of `revision`.
+Status supersede_results(Connection& db, std::int64_t study_id, int revision);
+/// What a later step has to say about a result that is there already.
+Status set_result_summary(Connection& db, std::int64_t result_id, const std::string& summary);
 Result<std::optional<std::string>> result_bytes(Connection& db, const std::string& sop_instance_uid);
 Result<std::vector<ResultRow>> results_of(Connection& db, std::int64_t study_id);      ///< oldest first
 Result<std::optional<ResultRow>> current_result(Connection& db, std::int64_t study_id, const std::string& kind);

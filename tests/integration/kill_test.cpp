@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <random>
 #include <set>
@@ -87,7 +88,14 @@ void check_pacs(const Node& node, const Orthanc& pacs, const PhantomFiles& study
     const json why = node.ask({"studies", "why", study.study_uid});
     std::map<std::string, int> revisions;
     int last = 0;
+    const auto there = pacs.sop_instance_uids(study.study_uid);
     for (const auto& result : why["results"]) {
+        const auto copies =
+            std::count(there.begin(), there.end(), result["sop_instance_uid"].get<std::string>());
+        CHECK(copies <= 1);
+        // Every picture too, unless a later revision came first.
+        if (result["state"] == "done") CHECK(copies == 1);
+        if (result["kind"] != "sr") continue;
         const int revision = result["revision"];
         CHECK(revisions.emplace(result["sop_instance_uid"], revision).second);
         last = std::max(last, revision);
@@ -108,7 +116,7 @@ void check_pacs(const Node& node, const Orthanc& pacs, const PhantomFiles& study
     }
     CHECK(last_seen);
     for (const auto& delivery : why["deliveries"])
-        if (delivery["state"] == "sent")
+        if (delivery["state"] == "sent" && revisions.contains(delivery["sop_instance_uid"]))
             CHECK(seen.count(revisions[delivery["sop_instance_uid"].get<std::string>()]) == 1);
 }
 

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <set>
 #include <thread>
 
@@ -119,7 +120,18 @@ TEST_CASE("real head CTs sent by storescu come back to the PACS as one report ea
         CHECK(shown["state"] == "done");
         CHECK(shown["revision"] == 1);
         CHECK(shown["slices"].size() == 28);
-        CHECK(shown["deliveries"].size() == 1);
+        CHECK(shown["files"]["overlays"].size() >= 1);
+        CHECK(shown["deliveries"].size() ==
+              1 + shown["files"]["overlays"].size() + (shown["files"]["key_objects"].is_null() ? 0 : 1));
+        const bool all_there = eventually([&] {
+            const auto there = pacs.sop_instance_uids(uid);
+            return std::all_of(shown["deliveries"].begin(), shown["deliveries"].end(),
+                               [&](const json& delivery) {
+                                   return std::count(there.begin(), there.end(),
+                                                     delivery["sop_instance_uid"].get<std::string>()) == 1;
+                               });
+        });
+        CHECK(all_there);
         const auto files = pacs.fetch_reports(folder.path() / uid, uid);
         REQUIRE(files.size() == 1);
         check_report(files[0], shown, 28);
@@ -183,8 +195,11 @@ TEST_CASE("late slices make a revision that names its predecessor and slices sen
     const auto complete = [&] { CHECK(node.command({"studies", "complete", uid}).rc == 0); };
     const auto settled = [&](std::size_t reports, int revision) {
         const bool came = eventually([&] {
-            return pacs.reports(uid).size() == reports && node.state_of(uid) == "done" &&
-                   node.revision_of(uid) == revision;
+            const json shown = node.ask({"studies", "show", uid});
+            const bool all_sent = std::all_of(shown["deliveries"].begin(), shown["deliveries"].end(),
+                                              [](const json& one) { return one["state"] != "waiting"; });
+            return pacs.reports(uid).size() == reports && shown["state"] == "done" &&
+                   shown["revision"] == revision && all_sent;
         });
         REQUIRE_MESSAGE(came, node.log());
     };
@@ -234,6 +249,7 @@ TEST_CASE("a report waits for a PACS that is down and arrives when it is back") 
     const TemporaryFolder folder;
     Orthanc pacs(folder.path() / "pacs");
     Node node(folder.path() / "node", 300, pacs.as_destination());
+    node.set("/destinations/0/bundle", {{"overlays", false}, {"key_objects", false}});
     node.start();
     pacs.stop();
     const auto phantom = make_phantoms(folder.path() / "phantom", 1, 10, 13).at(0);

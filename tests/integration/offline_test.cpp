@@ -47,6 +47,14 @@ TEST_CASE("infer scores a study without a network and twice the same") {
         CHECK(p <= 1);
     }
     CHECK(fs::exists(folder.path() / "a" / study["files"]["sr"].get<std::string>()));
+    REQUIRE(study["files"]["overlays"].size() >= 1);
+    for (const auto& overlay : study["files"]["overlays"]) {
+        const fs::path file = folder.path() / "a" / overlay.get<std::string>();
+        CHECK(run({"dcmj2pnm", "+on", file.string(), file.string() + ".png"}).rc == 0);
+    }
+    CHECK(study["files"]["key_objects"].is_string() == (study["findings"]["any"] == "present"));
+    if (study["files"]["key_objects"].is_string())
+        CHECK(fs::exists(folder.path() / "a" / study["files"]["key_objects"].get<std::string>()));
     CHECK(results_of(folder.path() / "b")["studies"][0]["probabilities"] == study["probabilities"]);
 }
 

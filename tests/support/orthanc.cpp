@@ -76,6 +76,15 @@ std::vector<std::string> Orthanc::reports(const std::string& study_uid) const {
     return json::parse(body).get<std::vector<std::string>>();
 }
 
+std::vector<std::string> Orthanc::sop_instance_uids(const std::string& study_uid) const {
+    const json find = {{"Level", "Instance"}, {"Expand", true}, {"Query", {{"StudyInstanceUID", study_uid}}}};
+    const auto [status, body] = http_request(http_port_, "/tools/find", find.dump());
+    if (status != 200) throw std::runtime_error("Orthanc: find gave " + std::to_string(status) + body);
+    std::vector<std::string> uids;
+    for (const auto& one : json::parse(body)) uids.push_back(one.at("MainDicomTags").at("SOPInstanceUID"));
+    return uids;
+}
+
 std::vector<fs::path> Orthanc::fetch_reports(const fs::path& folder, const std::string& study_uid) const {
     std::vector<fs::path> files;
     fs::create_directories(folder);

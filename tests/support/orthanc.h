@@ -25,6 +25,8 @@ class Orthanc {
     nlohmann::json get(const std::string& path) const;
     /// Orthanc's ids of the SR instances, of one study or of all.
     std::vector<std::string> reports(const std::string& study_uid = "") const;
+    /// SOP instance UIDs of all that it holds of a study, each as often as it is there.
+    std::vector<std::string> sop_instance_uids(const std::string& study_uid) const;
     /// The files of these reports, fetched into `folder`.
     std::vector<std::filesystem::path> fetch_reports(const std::filesystem::path& folder,
                                                      const std::string& study_uid = "") const;

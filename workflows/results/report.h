@@ -26,13 +26,20 @@ struct ReportContext {
 
 /// An encoded DICOM object: Part 10 bytes.
 struct EncodedObject {
-    std::string kind;                     ///< "sr"
+    std::string kind;                     ///< "sr", "sr-basic", "sc-1", "ko", "pr-1"
     std::string sop_class_uid, sop_instance_uid, series_uid;
     std::string bytes;
 };
 
-/// Comprehensive 3D SR, TID 1500, as in reference structured-reports section 3. Same input, same bytes.
-Result<EncodedObject> encode_report(const StudyAnalysis& analysis, const ReportContext& context);
+/// The SOP classes that a report can be written in. All but Basic Text hold the same tree.
+enum class SrClass { kComprehensive3d, kComprehensive, kEnhanced, kBasicText };
+
+/// TID 1500, as in reference structured-reports section 3; Basic Text: plain sentences. Same input, same bytes.
+/// Kinds: "sr", "sr-comprehensive", "sr-enhanced", "sr-basic".
+Result<EncodedObject> encode_report(const StudyAnalysis& analysis, const ReportContext& context,
+                                    SrClass sr_class = SrClass::kComprehensive3d);
+/// "sr-basic"
+std::string kind_of(SrClass sr_class);
 
 /// 2.25. plus a hash of node UID, study, revision, manifest, kind, SOP class and index (design promise 3).
 std::string result_uid(const ReportContext& context, const StudyAnalysis& analysis, const std::string& kind,

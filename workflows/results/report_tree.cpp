@@ -1,125 +1,11 @@
-#include <dcmtk/config/osconfig.h>
-#include <dcmtk/dcmdata/dctk.h>
-#include <dcmtk/dcmsr/dsrdoctr.h>
-
-#include <cmath>
-
 #include "base/core/ids.h"
 #include "ml/aggregate.h"
-#include "workflows/results/codes.h"
-#include "workflows/results/report_parts.h"
+#include "workflows/results/sr_tree.h"
 
 namespace scopenode::workflows {
 namespace {
 
-DSRCodedEntryValue dsr(const CodedEntry& e) {
-    return DSRCodedEntryValue(e.code.c_str(), e.scheme.c_str(), e.meaning.c_str(), DSRTypes::CVT_auto, OFFalse);
-}
-
-/// Adds content items below the current one; remembers the first fault, after which it does nothing.
-class Tree {
-  public:
-    using T = DSRTypes;
-
-    Tree() : tree_(T::DT_Comprehensive3DSR), codes_(CodeTable::embedded()) {
-        note(tree_.addContentItem(T::RT_isRoot, T::VT_Container, T::AM_belowCurrent) > 0, "root");
-        name("report");
-        check(tree_.getCurrentContentItem().setTemplateIdentification("1500", "DCMR"), "template 1500");
-    }
-
-    void open(T::E_RelationshipType relation, T::E_ValueType type, const char* concept_name) {
-        const bool added = tree_.addContentItem(relation, type, T::AM_belowCurrent) > 0;
-        note(added, concept_name);
-        if (added) name(concept_name);
-    }
-    void open_group() {
-        open(T::RT_contains, T::VT_Container, "group");
-        check(item().setTemplateIdentification("1501", "DCMR"), "template 1501");
-    }
-    void close() { tree_.goUp(); }
-
-    void text(T::E_RelationshipType relation, const char* concept_name, const std::string& value) {
-        if (value.empty()) return;
-        open(relation, T::VT_Text, concept_name);
-        check(item().setStringValue(value.c_str(), OFFalse), concept_name);
-        close();
-    }
-    void uid(T::E_RelationshipType relation, const char* concept_name, const std::string& value) {
-        open(relation, T::VT_UIDRef, concept_name);
-        check(item().setStringValue(value.c_str()), concept_name);
-        close();
-    }
-    void code(T::E_RelationshipType relation, const char* concept_name, const CodedEntry& value) {
-        open(relation, T::VT_Code, concept_name);
-        check(item().setCodeValue(dsr(value), OFFalse), concept_name);
-        close();
-    }
-    void code(T::E_RelationshipType relation, const char* concept_name, const char* value) {
-        code(relation, concept_name, codes_.concept_of(value));
-    }
-    /// Leaves the number open for what it is inferred from; a number that is none is said to be none.
-    void open_number(T::E_RelationshipType relation, const char* concept_name, double value) {
-        open(relation, T::VT_Num, concept_name);
-        if (std::isfinite(value)) {
-            const DSRNumericMeasurementValue number(fmt::format("{:.4f}", value).c_str(),
-                                                    dsr(codes_.concept_of("no_units")), OFFalse);
-            check(item().setNumericValue(number), concept_name);
-        } else {
-            const DSRNumericMeasurementValue none(dsr(codes_.concept_of("not_a_number")), OFFalse);
-            check(item().setNumericValue(none), concept_name);
-        }
-    }
-    void number(T::E_RelationshipType relation, const char* concept_name, double value) {
-        open_number(relation, concept_name, value);
-        close();
-    }
-    void image(T::E_RelationshipType relation, const AnalysedSlice& slice) {
-        open(relation, T::VT_Image, "source");
-        const DSRImageReferenceValue reference(slice.sop_class_uid.c_str(), slice.sop_instance_uid.c_str(),
-                                               OFFalse);
-        check(item().setImageReference(reference), "source");
-        close();
-    }
-    const CodeTable& codes() const { return codes_; }
-
-    Status write(DcmItem& dataset) {
-        if (!fault_.empty()) return fail(Code::kInternal, "the report cannot be built: {}", fault_);
-        check(tree_.write(dataset), "writing");
-        if (!fault_.empty()) return fail(Code::kInternal, "the report cannot be written: {}", fault_);
-        return {};
-    }
-
-  private:
-    DSRContentItem& item() { return tree_.getCurrentContentItem(); }
-    void name(const char* concept_name) {
-        check(item().setConceptName(dsr(codes_.concept_of(concept_name)), OFFalse), concept_name);
-    }
-    void note(bool good, const char* what) {
-        if (!good && fault_.empty()) fault_ = std::string(what) + " is not allowed here";
-    }
-    void check(const OFCondition& condition, const char* what) {
-        if (condition.bad() && fault_.empty()) fault_ = std::string(what) + ": " + condition.text();
-    }
-
-    DSRDocumentTree tree_;
-    const CodeTable& codes_;
-    std::string fault_;
-};
-
 using T = DSRTypes;
-
-void observer(Tree& tree, const StudyAnalysis& analysis, const ReportContext& context) {
-    tree.code(T::RT_hasConceptMod, "language", "english");
-    tree.code(T::RT_hasObsContext, "observer_type", "device");
-    tree.uid(T::RT_hasObsContext, "device_uid",
-             is_legal_uid(context.node_uid) ? context.node_uid
-                                            : uid_from_text("scopenode node|" + context.node_uid));
-    tree.text(T::RT_hasObsContext, "device_name", "ScopeNode " + context.program_version);
-    tree.text(T::RT_hasObsContext, "device_manufacturer", std::string(kManufacturer));
-    tree.text(T::RT_hasObsContext, "device_model", analysis.manifest.name);
-    tree.text(T::RT_hasObsContext, "station_ae", context.station_ae);
-    tree.code(T::RT_hasConceptMod, "procedure_reported", "head_ct");
-}
 
 std::string calibration_words(const ml::Manifest& manifest, std::size_t label) {
     const auto& c = manifest.calibration;
@@ -200,11 +86,27 @@ void qualitative(Tree& tree, const StudyAnalysis& analysis, const Verdicts& verd
 
 }  // namespace
 
+void put_observer(Tree& tree, const StudyAnalysis& analysis, const ReportContext& context) {
+    tree.code(T::RT_hasConceptMod, "language", "english");
+    tree.code(T::RT_hasObsContext, "observer_type", "device");
+    tree.uid(T::RT_hasObsContext, "device_uid",
+             is_legal_uid(context.node_uid) ? context.node_uid
+                                            : uid_from_text("scopenode node|" + context.node_uid));
+    tree.text(T::RT_hasObsContext, "device_name", "ScopeNode " + context.program_version);
+    tree.text(T::RT_hasObsContext, "device_manufacturer", std::string(kManufacturer));
+    tree.text(T::RT_hasObsContext, "device_model", analysis.manifest.name);
+    tree.text(T::RT_hasObsContext, "station_ae", context.station_ae);
+}
+
 Status write_tree(DcmItem& dataset, const StudyAnalysis& analysis, const ReportContext& context,
-                  const Verdicts& verdicts) {
+                  const Verdicts& verdicts, SrClass sr_class) {
     return guard(Code::kInternal, [&]() -> Status {
-        Tree tree;
-        observer(tree, analysis, context);
+        Tree tree(sr_class == SrClass::kComprehensive ? T::DT_ComprehensiveSR
+                  : sr_class == SrClass::kEnhanced    ? T::DT_EnhancedSR
+                                                      : T::DT_Comprehensive3DSR,
+                  "report", "1500");
+        put_observer(tree, analysis, context);
+        tree.code(T::RT_hasConceptMod, "procedure_reported", "head_ct");
         tree.open(T::RT_contains, T::VT_Container, "measurements");
         for (std::size_t label = 0; label < ml::kLabelCount; ++label)
             group(tree, analysis, verdicts.at(label), label);

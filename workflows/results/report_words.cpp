@@ -16,16 +16,6 @@ std::string joined(const std::vector<std::string>& words, const std::string& las
     return text;
 }
 
-std::size_t highest_slice(const StudyAnalysis& analysis, std::size_t label) {
-    std::size_t best = 0;
-    for (std::size_t i = 1; i < analysis.slices.size(); ++i) {
-        const float score = analysis.slices[i].scores[label];
-        if (score > analysis.slices[best].scores[label] || std::isnan(analysis.slices[best].scores[label]))
-            best = i;
-    }
-    return best;
-}
-
 std::string slices_in_words(const StudyAnalysis& analysis) {
     const std::size_t count = analysis.slices.size();
     return fmt::format("{} CT slice{}", count, count == 1 ? "" : "s");
@@ -78,6 +68,16 @@ std::string determined_words(const StudyAnalysis& analysis, const Verdicts& verd
 }
 
 }  // namespace
+
+std::size_t highest_slice(const StudyAnalysis& analysis, std::size_t label) {
+    std::size_t best = 0;
+    for (std::size_t i = 1; i < analysis.slices.size(); ++i) {
+        const float score = analysis.slices[i].scores[label];
+        if (score > analysis.slices[best].scores[label] || std::isnan(analysis.slices[best].scores[label]))
+            best = i;
+    }
+    return best;
+}
 
 Verdicts verdicts_of(const StudyAnalysis& analysis) {
     Verdicts verdicts{};

@@ -1,16 +1,8 @@
-#include <dcmtk/config/osconfig.h>
-#include <dcmtk/dcmdata/dcostrmb.h>
-#include <dcmtk/dcmdata/dctk.h>
-
-#include <algorithm>
-
 #include "base/core/ids.h"
-#include "workflows/results/report_parts.h"
+#include "workflows/results/object_header.h"
 
 namespace scopenode::workflows {
-namespace {
-
-Status check(const StudyAnalysis& analysis) {
+Status check_reportable(const StudyAnalysis& analysis) {
     SCOPENODE_TRY(check_codes());
     if (!storage::dictionary_is_loaded())
         return fail(Code::kInternal,
@@ -30,28 +22,6 @@ Status check(const StudyAnalysis& analysis) {
     return {};
 }
 
-Result<std::string> part10_bytes(DcmFileFormat& file) {
-    constexpr E_TransferSyntax kSyntax = EXS_LittleEndianExplicit;
-    OFCondition condition = file.validateMetaInfo(kSyntax);
-    if (condition.bad()) return fail(Code::kInternal, "no meta header for the report: {}", condition.text());
-    std::string buffer(1 << 16, '\0');
-    std::string bytes;
-    DcmOutputBufferStream stream(buffer.data(), static_cast<offile_off_t>(buffer.size()));
-    file.transferInit();
-    do {
-        condition = file.write(stream, kSyntax, EET_ExplicitLength, nullptr);
-        void* piece = nullptr;
-        offile_off_t length = 0;
-        stream.flushBuffer(piece, length);
-        bytes.append(static_cast<const char*>(piece), static_cast<std::size_t>(length));
-    } while (condition == EC_StreamNotifyClient);
-    file.transferEnd();
-    if (condition.bad()) return fail(Code::kInternal, "the report cannot be encoded: {}", condition.text());
-    return bytes;
-}
-
-}  // namespace
-
 std::string result_uid(const ReportContext& context, const StudyAnalysis& analysis, const std::string& kind,
                        const std::string& sop_class_uid, int index) {
     return uid_from_text(fmt::format("scopenode result|{}|{}|{}|{}|{}|{}|{}", context.node_uid,
@@ -59,17 +29,41 @@ std::string result_uid(const ReportContext& context, const StudyAnalysis& analys
                                      kind, sop_class_uid, index));
 }
 
-Result<EncodedObject> encode_report(const StudyAnalysis& analysis, const ReportContext& context) {
-    SCOPENODE_TRY(check(analysis));
-    EncodedObject object;
-    object.kind = "sr";
-    object.sop_class_uid = kComprehensive3dSr;
-    object.sop_instance_uid = result_uid(context, analysis, object.kind, object.sop_class_uid, 0);
-    object.series_uid = report_series_uid(context, analysis);
+namespace {
+struct SrForm {
+    const char* kind;
+    std::string_view sop_class_uid;
+};
+SrForm form_of(SrClass sr_class) {
+    switch (sr_class) {
+        case SrClass::kComprehensive:
+            return {"sr-comprehensive", kComprehensiveSr};
+        case SrClass::kEnhanced:
+            return {"sr-enhanced", kEnhancedSr};
+        case SrClass::kBasicText:
+            return {"sr-basic", kBasicTextSr};
+        default:
+            return {"sr", kComprehensive3dSr};
+    }
+}
+}  // namespace
+
+std::string kind_of(SrClass sr_class) {
+    return form_of(sr_class).kind;
+}
+
+Result<EncodedObject> encode_report(const StudyAnalysis& analysis, const ReportContext& context,
+                                    SrClass sr_class) {
+    SCOPENODE_TRY(check_reportable(analysis));
+    const SrForm form = form_of(sr_class);
+    EncodedObject object = named_object(analysis, context, form.kind, form.sop_class_uid, "sr", 0);
 
     DcmFileFormat file;
     DcmDataset& dataset = *file.getDataset();
-    SCOPENODE_TRY(write_tree(dataset, analysis, context, verdicts_of(analysis)));
+    const Verdicts verdicts = verdicts_of(analysis);
+    SCOPENODE_TRY(sr_class == SrClass::kBasicText
+                      ? write_plain_tree(dataset, analysis, context, verdicts)
+                      : write_tree(dataset, analysis, context, verdicts, sr_class));
     SCOPENODE_TRY(write_header(dataset, analysis, context, object));
     SCOPENODE_ASSIGN(object.bytes, part10_bytes(file));
     return object;

@@ -3,6 +3,7 @@
 
 #include "base/core/ids.h"
 #include "ml/explain.h"
+#include "ml/torch/grad_cam.h"
 #include "ml/torch/runtime.h"
 #include "ml/torch/trainer_state.h"
 #include "tests/unit/ml/nano_files.h"
@@ -164,6 +165,35 @@ DOCTEST_TEST_CASE("What is explained is what is scored") {
     DOCTEST_REQUIRE(seen);
     for (std::size_t k = 0; k < kLabelCount; ++k)
         DOCTEST_CHECK(double(seen->scores[k]) == doctest::Approx(double(scores->front()[k])).epsilon(1e-4));
+}
+
+DOCTEST_TEST_CASE("A loaded model's heat map is the sum of its CNNs' parts") {
+    const HuImage slice = picture(40, 60);
+    const auto model = Model::load(test::nano_files(), {"cpu", 1, 1}).value();
+    const std::vector<std::size_t> labels{5, 0};
+    const auto maps = model->grad_cam(slice, labels);
+    DOCTEST_REQUIRE(maps);
+    DOCTEST_REQUIRE(maps->size() == 2);
+    const auto manifest = parse_manifest(test::nano_files().manifest_json).value();
+    const auto network = load_network(test::nano_files(), manifest).value();
+    const torch::NoGradGuard no_grad;
+    const auto features =
+        network->features(apply_windows(resize_hu(slice, kSize).unsqueeze(0), manifest.preset.windows));
+    const auto parts = grad_cam_parts(*network, features, labels);
+    for (std::size_t k = 0; k < labels.size(); ++k) {
+        DOCTEST_REQUIRE(parts[k].size() == 3);
+        const Grid sum = grid_of(torch::relu(parts[k][0] + parts[k][1] + parts[k][2]));
+        const Grid& map = (*maps)[k];
+        DOCTEST_CHECK(map.rows == kCells);
+        DOCTEST_CHECK(map.columns == kCells);
+        const float most = *std::max_element(sum.values.begin(), sum.values.end());
+        DOCTEST_REQUIRE(map.values.size() == sum.values.size());
+        for (std::size_t i = 0; i < map.values.size(); ++i)
+            DOCTEST_CHECK(std::abs(map.values[i] - sum.values[i]) <= 1e-3F * std::max(most, 1e-3F));
+    }
+    // Scoring goes on as before.
+    DOCTEST_CHECK(model->infer(std::vector<HuImage>{slice}));
+    DOCTEST_CHECK(model->grad_cam(HuImage{}, labels).error().code == Code::kInvalidArgument);
 }
 
 DOCTEST_TEST_CASE("Ablation is the fall of the probability without a CNN's own positions") {

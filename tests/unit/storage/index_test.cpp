@@ -250,7 +250,17 @@ TEST_CASE("a result supersedes the one before and its waiting deliveries") {
         ResultRow second = first;
         second.revision = 2;
         second.sop_instance_uid = "2.25.72";
+        ResultRow picture = first;
+        picture.kind = "sc-1";
+        picture.sop_instance_uid = "2.25.73";
+        SCOPENODE_ASSIGN(const auto beside, add_result(db, picture, "p"));
+        SCOPENODE_TRY(add_delivery(db, beside, "pacs", 10, 1));
+        SCOPENODE_TRY(supersede_results(db, 1, 2));
+        CHECK_FALSE(current_result(db, 1, "sr")->has_value());
+        CHECK_FALSE(current_result(db, 1, "sc-1")->has_value());  // the next revision may have none
         SCOPENODE_ASSIGN(const auto two, add_result(db, second, "c"));
+        SCOPENODE_TRY(set_result_summary(db, two, "{\"a\":1}"));
+        CHECK((*current_result(db, 1, "sr"))->summary == "{\"a\":1}");
         SCOPENODE_TRY(add_delivery(db, two, "pacs", 10));
         CHECK((*current_result(db, 1, "sr"))->revision == 2);
         CHECK(**result_bytes(db, "2.25.71") == std::string("a\0b", 3));
@@ -265,6 +275,30 @@ TEST_CASE("a result supersedes the one before and its waiting deliveries") {
         CHECK(retry_delivery(db, due->id, 96).error().code == Code::kConflict);
         return {};
     }));
+}
+
+TEST_CASE("a large result comes back byte by byte and is kept small") {
+    Node node;
+    REQUIRE(node.store(Ct{}));
+    std::string picture(3 << 20, '\0');
+    for (std::size_t i = 0; i < picture.size() / 4; ++i) picture[i] = static_cast<char>(i * i >> 7);
+    ResultRow row;
+    row.study_id = 1;
+    row.revision = 1;
+    row.kind = "sc-1";
+    row.sop_instance_uid = "2.25.74";
+    REQUIRE(node.index->write([&](Connection& db) -> Status {
+        SCOPENODE_TRY(add_result(db, row, picture));
+        CHECK(**result_bytes(db, "2.25.74") == picture);
+        CHECK_FALSE(result_bytes(db, "2.25.75")->has_value());
+        return {};
+    }));
+    SQLite::Database raw((node.folder.path() / "index.sqlite").string(), SQLite::OPEN_READWRITE, 5000);
+    CHECK(raw.execAndGet("SELECT length(bytes) FROM results").getInt() < (3 << 19));
+    raw.exec("UPDATE results SET plain_size = plain_size - 1");
+    const auto damaged = node.index->read([](Connection& db) { return result_bytes(db, "2.25.74"); });
+    REQUIRE_FALSE(damaged);
+    CHECK(damaged.error().code == Code::kDatabase);
 }
 
 TEST_CASE("scores of a slice come back to the bit") {

@@ -95,6 +95,7 @@ struct Peers {
 };
 
 void make_results(Loop& loop, int count) {
+    for (auto& one : loop.settings.destinations) one.bundle = {"comprehensive3d", false, false, false};
     for (int n = 0; n < count; ++n) {
         SmallStudy study;
         study.study_uid = "2.25.200" + std::to_string(n);

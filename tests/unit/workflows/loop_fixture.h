@@ -50,8 +50,15 @@ class FakeModel final : public ml::Model {
         }
         return all;
     }
+    /// Hot in one corner.
+    Result<std::vector<ml::Grid>> grad_cam(const HuImage&,
+                                           std::span<const std::size_t> labels) const override {
+        if (failing_maps) return fail(Code::kOutOfResources, "no memory for a map");
+        ml::Grid map{2, 2, {1, 0, 0, 0}};
+        return std::vector<ml::Grid>(labels.size(), map);
+    }
     mutable int slices_seen = 0;
-    bool failing = false;
+    bool failing = false, failing_maps = false;
     std::function<void()> before;  ///< called at each batch
     std::size_t most = 1000;    ///< slices that its memory holds
     float poison = 1e9F;        ///< it throws out slices whose first value is this
@@ -76,6 +83,7 @@ struct Loop {
     std::unique_ptr<workflows::StudyWork> work;
     std::function<Result<std::shared_ptr<const ml::Model>>(const std::string&)> other_model;
     std::atomic<bool> stopping{false};
+    std::function<void()> report_stored;
 
     Loop() {
         settings.intake.quiet_seconds = 10;
@@ -94,7 +102,8 @@ struct Loop {
         scorer = std::make_unique<workflows::SliceScorer>(
             workflows::SliceScorer::Parts{settings, *index, *archive, served, pixels, clock});
         work = std::make_unique<workflows::StudyWork>(workflows::StudyWork::Parts{
-            settings, *index, *archive, served, other_model, pixels, clock, "2.25.7", "0.0"});
+            settings, *index, *archive, served, other_model, pixels, clock, "2.25.7", "0.0",
+            report_stored});
         REQUIRE(index->write([&](storage::Connection& db) -> Status {
             SCOPENODE_TRY(storage::count_deaths(db, crashed));
             SCOPENODE_TRY(storage::requeue_running_jobs(db));
@@ -134,7 +143,15 @@ struct Loop {
     nlohmann::json why(const std::string& uid) {
         return nlohmann::json::parse(workflows::studies_why(*index, uid, true).value());
     }
-    std::size_t results(const std::string& uid) { return why(uid)["results"].size(); }
+    /// Reports that were made of a study.
+    std::size_t results(const std::string& uid) { return results_of_kind(uid, "sr").size(); }
+    std::vector<nlohmann::json> results_of_kind(const std::string& uid, const std::string& kind) {
+        std::vector<nlohmann::json> found;
+        const auto story = why(uid);
+        for (const auto& result : story["results"])
+            if (result["kind"] == kind) found.push_back(result);
+        return found;
+    }
 };
 
 }  // namespace scopenode::test

@@ -1,3 +1,6 @@
+#include <map>
+#include <set>
+
 #include "tests/unit/workflows/loop_fixture.h"
 #include "workflows/results/report.h"
 #include "workflows/retry.h"
@@ -22,8 +25,10 @@ TEST_CASE("A study that has gone quiet gets one report and late slices make the 
     CHECK(shown["slices"].size() == 10);
     CHECK(shown["findings"]["any"] == "absent");
     CHECK(shown["demonstration"] == true);
-    CHECK(shown["deliveries"].size() == 1);
+    CHECK(shown["deliveries"].size() == 2);  // the report and a picture of its highest slice
     CHECK(shown["deliveries"][0]["state"] == "waiting");
+    CHECK(shown["files"]["overlays"].size() == 1);
+    CHECK(shown["files"]["key_objects"].is_null());
     const std::string first_report = shown["files"]["sr"];
     CHECK(std::filesystem::exists(loop.folder.path() / first_report));
 
@@ -44,12 +49,22 @@ TEST_CASE("A study that has gone quiet gets one report and late slices make the 
     CHECK(shown["findings"]["intraparenchymal"] == "present");
     CHECK(loop.model.slices_seen == 14);  // nothing was computed twice
     const auto why = loop.why(study.study_uid);
-    REQUIRE(why["results"].size() == 2);
-    CHECK(why["results"][0]["state"] == "superseded");
+    const auto reports = loop.results_of_kind(study.study_uid, "sr");
+    REQUIRE(reports.size() == 2);
+    CHECK(reports[0]["state"] == "superseded");
+    for (const auto& result : why["results"]) CHECK((result["state"] == "done") == (result["revision"] == 2));
+    for (const auto& delivery : why["deliveries"]) {
+        bool of_first = false;
+        for (const auto& result : why["results"])
+            of_first |= result["revision"] == 1 && result["sop_instance_uid"] == delivery["sop_instance_uid"];
+        CHECK(delivery["state"] == (of_first ? "superseded" : "waiting"));
+    }
+    CHECK(shown["files"]["key_objects"].is_string());
+    CHECK(shown["files"]["overlays"].size() == 2);  // 10 mm apart
     CHECK(why["completed_by"] == "quiet time");
     const auto report = workflows::read_report(loop.folder.path() / shown["files"]["sr"].get<std::string>());
     REQUIRE(report);
-    CHECK(report->predecessor_sop_instance_uid == why["results"][0]["sop_instance_uid"]);
+    CHECK(report->predecessor_sop_instance_uid == reports[0]["sop_instance_uid"]);
     CHECK(report->evidence.size() == 14);
     CHECK(report->findings[2].presence == workflows::Presence::kPresent);
 }
@@ -179,8 +194,8 @@ TEST_CASE("Results of the demonstration model do not leave the machine unless th
     loop.quiet();
     CHECK(loop.work_once());
     const auto shown = loop.show(study.study_uid);
-    REQUIRE(shown["deliveries"].size() == 1);
-    CHECK(shown["deliveries"][0]["destination"] == "allowed");
+    REQUIRE(shown["deliveries"].size() == 2);
+    for (const auto& delivery : shown["deliveries"]) CHECK(delivery["destination"] == "allowed");
     CHECK(shown["reasons"][0]["code"] == "DEMONSTRATION_NOT_SENT");
 }
 
@@ -206,4 +221,131 @@ TEST_CASE("The setting for the RSNA rescale quirk is kept with the result and it
     CHECK(shown["reasons"][0]["code"] == "RSNA_RESCALE_QUIRK");
     CHECK(shown["reasons"][0]["text"].get<std::string>().find("12 of 12 slices") != std::string::npos);
     CHECK(loop.why(study.study_uid)["reasons"][0]["code"] == "RSNA_RESCALE_QUIRK");
+}
+
+TEST_CASE("Each destination gets its own form of the report and only what it wants") {
+    Loop loop;
+    config::Destination modern{"modern", "A", "127.0.0.1", 104, false}, old = modern, none = modern;
+    old.name = "old";
+    old.bundle = {"basic_text", false, false, false};
+    none.name = "pictures";
+    none.bundle = {"none", true, true, true};
+    loop.settings.destinations = {modern, old, none};
+    const SmallStudy study;
+    loop.receive(study, 5, 10);
+    loop.quiet();
+    CHECK(loop.work_once());
+    std::map<std::string, std::string> kinds;
+    const auto story = loop.why(study.study_uid);
+    for (const auto& result : story["results"]) kinds[result["sop_instance_uid"]] = result["kind"];
+    std::map<std::string, std::multiset<std::string>> sent;
+    for (const auto& delivery : story["deliveries"])
+        sent[delivery["destination"]].insert(kinds.at(delivery["sop_instance_uid"]));
+    CHECK(sent["old"] == std::multiset<std::string>{"sr-basic"});
+    CHECK(sent["modern"].count("sr") == 1);
+    CHECK(sent["modern"].count("sr-basic") == 0);
+    CHECK(sent["modern"].count("ko") == 1);
+    CHECK(sent["modern"].count("sc-1") == 1);
+    CHECK(sent["modern"].count("pr-1") == 0);
+    CHECK(sent["pictures"].count("sr") == 0);
+    CHECK(sent["pictures"].count("pr-1") == 1);
+    CHECK(loop.results_of_kind(study.study_uid, "sr-enhanced").empty());
+
+    // A revision in every form names the earlier one in its own form.
+    loop.receive(study, 15, 2);
+    loop.quiet();
+    CHECK(loop.work_once());
+    const auto plain = loop.results_of_kind(study.study_uid, "sr-basic");
+    REQUIRE(plain.size() == 2);
+    const auto uid = plain[1]["sop_instance_uid"].get<std::string>();
+    const auto bytes =
+        loop.index->read([&](storage::Connection& db) { return storage::result_bytes(db, uid); });
+    REQUIRE(bytes->has_value());
+    CHECK((*bytes)->find(plain[0]["sop_instance_uid"].get<std::string>()) != std::string::npos);
+}
+
+TEST_CASE("Without memory for a map the report goes and says that pictures are missing") {
+    Loop loop;
+    loop.model.failing_maps = true;
+    const SmallStudy study;
+    loop.receive(study, 5, 10);
+    loop.quiet();
+    CHECK(loop.work_once());
+    const auto shown = loop.show(study.study_uid);
+    CHECK(shown["state"] == "done");
+    CHECK(shown["files"]["overlays"].empty());
+    CHECK(shown["files"]["key_objects"].is_string());
+    CHECK(shown["files"]["sr"].is_string());
+    REQUIRE(shown["reasons"].size() == 1);
+    CHECK(shown["reasons"][0]["code"] == "OVERLAYS_LEFT_OUT");
+    CHECK(shown["reasons"][0]["text"].get<std::string>().find("no memory for a map") != std::string::npos);
+}
+
+namespace {
+struct Crash {};
+
+/// A node that dies between the report and its pictures.
+void die_after_report(Loop& loop, const SmallStudy& study) {
+    loop.report_stored = [] { throw Crash(); };
+    loop.restart();
+    loop.receive(study, 5, 10);
+    loop.quiet();
+    CHECK_THROWS_AS((void)loop.work->turn(loop.stopping), Crash);
+    CHECK(loop.results(study.study_uid) == 1);
+    CHECK(loop.show(study.study_uid)["deliveries"].size() == 1);
+    loop.report_stored = nullptr;
+}
+}  // namespace
+
+TEST_CASE("A crash between the report and its pictures costs neither and repeats neither") {
+    Loop loop;
+    const SmallStudy study;
+    die_after_report(loop, study);
+    loop.restart();
+    CHECK(loop.work_once());
+    const auto shown = loop.show(study.study_uid);
+    CHECK(shown["state"] == "done");
+    CHECK(shown["files"]["overlays"].size() >= 1);
+    CHECK(shown["files"]["key_objects"].is_string());
+    CHECK(shown["reasons"].empty());
+    CHECK(loop.results(study.study_uid) == 1);
+    std::set<std::string> sent;
+    for (const auto& delivery : shown["deliveries"]) CHECK(sent.insert(delivery["sop_instance_uid"]).second);
+    CHECK_FALSE(loop.work_once());
+}
+
+TEST_CASE("Pictures that end the program again and again are given up and the report stays") {
+    Loop loop;
+    const SmallStudy study;
+    die_after_report(loop, study);
+    for (int i = 0; i < 3; ++i) {
+        loop.restart();
+        REQUIRE(loop.index->write([&](storage::Connection& db) -> Status {
+            SCOPENODE_ASSIGN(const auto job, storage::claim_job(db, loop.clock.time, 1000, "dies"));
+            CHECK(job.has_value());
+            return {};
+        }));
+    }
+    loop.restart();
+    CHECK(loop.work_once());
+    const auto shown = loop.show(study.study_uid);
+    CHECK(shown["state"] == "done");
+    CHECK(shown["files"]["overlays"].empty());
+    CHECK(shown["reasons"][0]["code"] == "OVERLAYS_LEFT_OUT");
+}
+
+TEST_CASE("Pictures of a report whose slices have changed since are not made") {
+    Loop loop;
+    const SmallStudy study;
+    die_after_report(loop, study);
+    loop.receive(study, 15, 3);
+    loop.pass();
+    loop.restart();
+    CHECK(loop.work_once());  // revision 1 ends with its report
+    CHECK(loop.show(study.study_uid)["files"]["overlays"].empty());
+    loop.quiet();
+    CHECK(loop.work_once());
+    const auto shown = loop.show(study.study_uid);
+    CHECK(shown["revision"] == 2);
+    CHECK(shown["files"]["overlays"].size() >= 1);
 }
