@@ -12,8 +12,8 @@
 
 namespace scopenode::workflows {
 
-/// Storage Commitment: what peers ask of us (we are the SCP), and their reports on what we asked of them. All state
-/// is in the index. Thread-safe.
+/// Storage Commitment: what peers ask of us (we are the SCP), and their reports on what we asked of them. All
+/// state is in the index. Thread-safe.
 class CommitmentService {
   public:
     struct Parts {
@@ -25,11 +25,12 @@ class CommitmentService {
     };
     explicit CommitmentService(Parts parts) : p_(std::move(parts)) {}
 
-    /// Keeps a peer's question; durable when this returns. The report is the caller's for a while, who may give it on
-    /// the association that the question came on. kConflict when the transaction asked for others before.
+    /// Keeps a peer's question; durable when this returns. The report is the caller's for a while, who may
+    /// give it on the association that the question came on. kConflict when the transaction asked for others
+    /// before.
     Result<std::int64_t> accept(const storage::CommitmentNotice& question, const std::string& calling_ae);
-    /// Looks whether the instances are here, with their files, and keeps what was found. kConflict when the report
-    /// has been given.
+    /// Looks whether the instances are here, with their files, and keeps what was found. kConflict when the
+    /// report has been given.
     Result<storage::CommitmentNotice> check(std::int64_t request);
     Status reported(std::int64_t request);
     /// The caller's association is gone: pass() reports.
@@ -38,7 +39,8 @@ class CommitmentService {
     /// Takes a peer's report on what we asked; kNotFound when we did not ask.
     Status receive(const storage::CommitmentNotice& report, const std::string& calling_ae);
 
-    /// Gives the reports that are due on associations of our own; a peer that cannot be reached costs one attempt.
+    /// Gives the reports that are due on associations of our own; a peer that cannot be reached costs one
+    /// attempt.
     Result<bool> pass(const std::atomic<bool>& stopping);
 
   private:

@@ -16,20 +16,23 @@ namespace scopenode::workflows {
 
 /// Why a delivery ended without success (OutboxRow::reason_code). Stored: never reuse one.
 namespace delivery_reasons {
-constexpr const char* kRefusedByPeer = "REFUSED_BY_PEER";             ///< the status of its C-STORE response
-constexpr const char* kSopClassNotTaken = "SOP_CLASS_NOT_TAKEN";      ///< its presentation context was rejected
+constexpr const char* kRefusedByPeer = "REFUSED_BY_PEER";         ///< the status of its C-STORE response
+constexpr const char* kSopClassNotTaken = "SOP_CLASS_NOT_TAKEN";  ///< its presentation context was rejected
 constexpr const char* kAssociationRejected = "ASSOCIATION_REJECTED";  ///< for good, by the peer
 constexpr const char* kNotSendable = "NOT_SENDABLE";                  ///< the object itself
 constexpr const char* kDestinationRemoved = "DESTINATION_REMOVED";    ///< node.json does not name it any more
-constexpr const char* kNotCommitted = "NOT_COMMITTED";                ///< sent three times, and the peer has it not
+constexpr const char* kNotCommitted = "NOT_COMMITTED";  ///< sent three times, and the peer has it not
 }  // namespace delivery_reasons
 
-/// Sends the results that wait in the outbox and asks for Storage Commitment of them. A destination that does not
-/// answer costs one attempt a pause, however much waits for it. `pass_to` may run for different destinations at once.
+/// Sends the results that wait in the outbox and asks for Storage Commitment of them. A destination that does
+/// not answer costs one attempt a pause, however much waits for it. `pass_to` may run for different
+/// destinations at once.
 class Delivery {
   public:
-    Delivery(const config::Settings& settings, storage::Index& index, ConnectPeer connect, const Clock& clock);
-    /// What is due to each destination, one after the other; true when something was sent or given up for good.
+    Delivery(const config::Settings& settings, storage::Index& index, ConnectPeer connect,
+             const Clock& clock);
+    /// What is due to each destination, one after the other; true when something was sent or given up for
+    /// good.
     Result<bool> pass(const std::atomic<bool>& stopping);
     /// What is due to one destination, over one association.
     Result<bool> pass_to(const config::Destination& destination, const std::atomic<bool>& stopping);

@@ -10,8 +10,8 @@
 
 namespace scopenode::workflows {
 
-/// The threads of delivery: one a destination, so that a dead one delays nobody, and one for the reports that we owe
-/// and for what waits for destinations that are gone. Everything given must outlive it. Thread-safe.
+/// The threads of delivery: one a destination, so that a dead one delays nobody, and one for the reports that
+/// we owe and for what waits for destinations that are gone. Everything given must outlive it. Thread-safe.
 class DeliveryWorkers {
   public:
     DeliveryWorkers(const config::Settings& settings, Delivery& delivery, CommitmentService& commitments)

@@ -24,7 +24,8 @@ struct StoreAnswer {
     std::string comment;
 };
 /// One association to a destination, over which several objects go; released by the destructor. Errors of its
-/// functions: kPeerUnavailable and kTimeout may pass, others are of the object or the peer and stay. Not thread-safe.
+/// functions: kPeerUnavailable and kTimeout may pass, others are of the object or the peer and stay. Not
+/// thread-safe.
 class PeerAssociation {
   public:
     virtual ~PeerAssociation() = default;

@@ -53,7 +53,8 @@ class AssociationCommands {
     OFCondition event_answered(T_ASC_PresentationContextID context, const T_DIMSE_N_EventReportRSP& response);
     Served created(const T_DIMSE_N_CreateRQ& request, DcmDataset& attributes);
     Served changed(const T_DIMSE_N_SetRQ& request, DcmDataset& attributes);
-    Served asked(T_ASC_PresentationContextID context, const T_DIMSE_N_ActionRQ& request, DcmDataset& information);
+    Served asked(T_ASC_PresentationContextID context, const T_DIMSE_N_ActionRQ& request,
+                 DcmDataset& information);
     Served told(DcmDataset& information);
     /// Reads the attributes of a message; the outcome says what is wrong with them.
     OFCondition receive_attributes(T_ASC_PresentationContextID context, T_DIMSE_DataSetType type,
@@ -73,7 +74,7 @@ class AssociationCommands {
     std::string calling_ae_, peer_address_;
     std::int64_t number_ = 0;  ///< with Associations
     std::vector<std::pair<std::int64_t, T_ASC_PresentationContextID>> owed_;  ///< commitment requests
-    std::map<DIC_US, std::int64_t> told_;                                     ///< by message ID, no answer yet
+    std::map<DIC_US, std::int64_t> told_;  ///< by message ID, no answer yet
 };
 
 }  // namespace scopenode::dicom_node

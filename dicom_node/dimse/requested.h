@@ -30,13 +30,12 @@ struct Offer {
 /// An association that we asked for; released by the destructor. Not thread-safe.
 class RequestedAssociation {
   public:
-    /// At most 128 offers. Errors: kPeerUnavailable and kTimeout may pass, kPeerRefused stays, which is what a
-    /// peer that accepts none of the offers does unless `even_without` any.
+    /// At most 128 offers. Errors: kPeerUnavailable and kTimeout may pass, kPeerRefused stays, which is what
+    /// a peer that accepts none of the offers does unless `even_without` any.
     static Result<std::unique_ptr<RequestedAssociation>> open(const std::string& calling_ae,
                                                               const config::Destination& peer,
                                                               const std::vector<Offer>& offers,
-                                                              int timeout_seconds,
-                                                              bool even_without = false);
+                                                              int timeout_seconds, bool even_without = false);
     ~RequestedAssociation();
 
     bool accepts(const std::string& sop_class_uid) const;

@@ -11,15 +11,16 @@ namespace scopenode::storage {
 
 class Connection;
 
-/// A Modality Performed Procedure Step (PS3.4 F.7) as a modality told it: evidence of what a study should hold.
+/// A Modality Performed Procedure Step (PS3.4 F.7) as a modality told it: evidence of what a study should
+/// hold.
 struct MppsRow {
     std::string sop_instance_uid;
-    std::string state;                     ///< IN PROGRESS, COMPLETED, DISCONTINUED
-    std::vector<std::string> study_uids;   ///< of the Scheduled Step Attributes Sequence
+    std::string state;                    ///< IN PROGRESS, COMPLETED, DISCONTINUED
+    std::vector<std::string> study_uids;  ///< of the Scheduled Step Attributes Sequence
     std::string calling_ae, station_ae;
     UtcMs created = 0, changed = 0;
-    std::optional<UtcMs> ended;            ///< when it became COMPLETED or DISCONTINUED
-    std::vector<std::string> images;       ///< SOP instances of the Performed Series Sequence
+    std::optional<UtcMs> ended;       ///< when it became COMPLETED or DISCONTINUED
+    std::vector<std::string> images;  ///< SOP instances of the Performed Series Sequence
     std::string discontinuation_reason;
 };
 /// The objects of a Performed Series Sequence, by series.
@@ -29,12 +30,13 @@ struct PerformedSeries {
 };
 /// What an N-SET changes; what is absent stays.
 struct MppsChange {
-    std::string state;                     ///< "" stays
+    std::string state;  ///< "" stays
     std::optional<std::vector<PerformedSeries>> series;
     std::string discontinuation_reason;
 };
 
-/// Adds the step and, for each of its studies that the index knows, the event "mpps". kConflict when the UID is known.
+/// Adds the step and, for each of its studies that the index knows, the event "mpps". kConflict when the UID
+/// is known.
 Status create_mpps(Connection& db, const MppsRow& row, const std::vector<PerformedSeries>& series);
 /// Changes the step, with events as above. kNotFound without it, kConflict when it has ended before.
 Status change_mpps(Connection& db, const std::string& sop_instance_uid, const MppsChange& change, UtcMs now);

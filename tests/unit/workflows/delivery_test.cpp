@@ -1,110 +1,19 @@
 #include "workflows/delivery.h"
 
 #include <condition_variable>
-#include <map>
 #include <mutex>
-#include <set>
-#include <thread>
-#include <vector>
 
 #include "storage/index/results.h"
-#include "tests/unit/workflows/loop_fixture.h"
+#include "tests/unit/workflows/peers_fixture.h"
 
 using namespace scopenode;
-using namespace scopenode::workflows;
-using storage::CommitmentNotice;
+using namespace scopenode::test;
 using storage::Connection;
-using test::Loop;
-using test::SmallStudy;
 
 namespace {
 
 constexpr const char* kSr = "1.2.840.10008.5.1.4.1.1.88.34";
 constexpr const char* kSc = "1.2.840.10008.5.1.4.1.1.7";
-
-/// Peers that answer as they are told and remember what they got.
-struct Peers {
-    struct Peer {
-        std::optional<Code> connects_with;            ///< the error of every association
-        std::map<std::string, std::uint16_t> status;  ///< of C-STORE, by instance; "" all
-        std::optional<Code> breaks;                   ///< the error of every C-STORE
-        std::set<std::string> not_taken{kStorageCommitment};
-        std::uint16_t action_status = 0;
-        bool action_breaks = false;
-        std::optional<int> reports;  ///< failure reason; nothing: no report here
-        int connections = 0;
-        std::vector<std::string> stored;
-        std::vector<CommitmentNotice> asked;
-        std::set<std::string> offered;
-    };
-    std::map<std::string, Peer> all;
-    std::vector<std::string> order;  ///< instances, whoever got them
-
-    struct Association final : PeerAssociation {
-        Association(Peers& o, Peer& p, std::vector<std::string> c)
-            : owner(o), peer(p), classes(std::move(c)) {}
-        bool takes(const std::string& uid) const override {
-            return std::ranges::find(classes, uid) != classes.end() && !peer.not_taken.contains(uid);
-        }
-        Result<StoreAnswer> store(const SendItem& item) override {
-            if (peer.breaks) {
-                open = false;
-                return fail(*peer.breaks, "broke off");
-            }
-            CHECK(item.bytes.size() > 0);
-            for (const std::string& key : {item.sop_instance_uid, std::string()})
-                if (const auto found = peer.status.find(key); found != peer.status.end())
-                    return StoreAnswer{found->second, "says so"};
-            peer.stored.push_back(item.sop_instance_uid);
-            owner.order.push_back(item.sop_instance_uid);
-            return StoreAnswer{};
-        }
-        Result<StoreAnswer> ask_commitment(const CommitmentNotice& question) override {
-            if (peer.action_breaks) {
-                open = false;
-                return fail(Code::kTimeout, "no answer");
-            }
-            peer.asked.push_back(question);
-            return StoreAnswer{peer.action_status, ""};
-        }
-        Result<std::optional<CommitmentNotice>> next_report(std::chrono::milliseconds) override {
-            if (!peer.reports) {
-                open = false;
-                return fail(Code::kPeerUnavailable, "went away");
-            }
-            CommitmentNotice report = peer.asked.back();
-            for (auto& one : report.instances) one.failure = *peer.reports;
-            return std::optional<CommitmentNotice>(report);
-        }
-        bool usable() const override { return open; }
-        Peers& owner;
-        Peer& peer;
-        std::vector<std::string> classes;
-        bool open = true;
-    };
-    ConnectPeer port() {
-        return [this](const config::Destination& to,
-                      const std::vector<std::string>& classes) -> Result<std::unique_ptr<PeerAssociation>> {
-            Peer& peer = all[to.name];
-            ++peer.connections;
-            peer.offered.insert(classes.begin(), classes.end());
-            if (peer.connects_with) return fail(*peer.connects_with, "{} says no", to.name);
-            return std::make_unique<Association>(*this, peer, classes);
-        };
-    }
-};
-
-void make_results(Loop& loop, int count) {
-    for (auto& one : loop.settings.destinations) one.bundle = {"comprehensive3d", false, false, false};
-    for (int n = 0; n < count; ++n) {
-        SmallStudy study;
-        study.study_uid = "2.25.200" + std::to_string(n);
-        study.series_uid = "2.25.300" + std::to_string(n);
-        loop.receive(study, 0, 8);
-    }
-    loop.quiet();
-    while (loop.work_once()) continue;
-}
 
 /// Adds an object of rank 1 to the first study: its instance.
 std::string add_picture(Loop& loop, int revision = 1) {
@@ -124,9 +33,6 @@ std::string add_picture(Loop& loop, int revision = 1) {
 
 nlohmann::json outbox(Loop& loop) {
     return nlohmann::json::parse(outbox_list(*loop.index, "", true).value())["deliveries"];
-}
-nlohmann::json first(Loop& loop) {
-    return loop.show("2.25.2000")["deliveries"][0];
 }
 
 }  // namespace
@@ -334,153 +240,6 @@ TEST_CASE("What is superseded while others are sent is not sent") {
     CHECK(std::ranges::count(peers.order, fresh) == 1);
     for (const auto& row : outbox(loop))
         if (row["sop_instance_uid"] == old) CHECK(row["state"] == "superseded");
-}
-
-TEST_CASE("Commitment is asked for where it is offered and its answer is in the outbox") {
-    Loop loop;
-    make_results(loop, 2);
-    Peers peers;
-    auto& pacs = peers.all["pacs"];
-    Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
-    SUBCASE("not offered") {
-        REQUIRE(delivery.pass(loop.stopping));
-        CHECK(first(loop)["state"] == "sent");
-        CHECK(first(loop)["commitment"] == "none");
-        CHECK(pacs.asked.empty());
-    }
-    SUBCASE("committed over the same association") {
-        pacs.not_taken.clear();
-        pacs.reports = 0;
-        REQUIRE(delivery.pass(loop.stopping));
-        CHECK(pacs.connections == 1);
-        REQUIRE(pacs.asked.size() == 1);
-        CHECK(pacs.asked[0].instances.size() == 2);
-        CHECK(first(loop)["commitment"] == "committed");
-        CHECK(first(loop)["transaction_uid"] == pacs.asked[0].transaction_uid);
-    }
-    SUBCASE("never") {
-        pacs.not_taken.clear();
-        loop.settings.destinations[0].storage_commitment = "never";
-        REQUIRE(delivery.pass(loop.stopping));
-        CHECK_FALSE(pacs.offered.contains(kStorageCommitment));
-        CHECK(first(loop)["commitment"] == "none");
-    }
-    SUBCASE("always though it is not offered") {
-        loop.settings.destinations[0].storage_commitment = "always";
-        for (int i = 0; i < 12; ++i) {
-            REQUIRE(delivery.pass(loop.stopping));
-            loop.clock.time += 3600'000;
-        }
-        CHECK(first(loop)["state"] == "sent");
-        CHECK(first(loop)["commitment"] == "given_up");
-        const std::string said = first(loop)["last_error"];
-        CHECK(said.find("does not offer") != std::string::npos);
-    }
-    SUBCASE("it offers no longer") {
-        pacs.not_taken.clear();
-        pacs.action_breaks = true;
-        REQUIRE(delivery.pass(loop.stopping));
-        CHECK(first(loop)["commitment"] == "requested");
-        pacs.not_taken.insert(kStorageCommitment);
-        loop.clock.time += 600'001;
-        REQUIRE(delivery.pass(loop.stopping));
-        CHECK(first(loop)["commitment"] == "none");
-        CHECK(first(loop)["state"] == "sent");
-    }
-}
-
-TEST_CASE("A peer that is silent is asked the same again with growing pauses and then given up") {
-    Loop loop;
-    make_results(loop, 1);
-    Peers peers;
-    auto& pacs = peers.all["pacs"];
-    pacs.not_taken.clear();
-    bool says_no = false;
-    SUBCASE("no report") {}
-    SUBCASE("a failure status each time") {
-        pacs.action_status = 0x0110;
-        says_no = true;
-    }
-    auto delivery = std::make_unique<Delivery>(loop.settings, *loop.index, peers.port(), loop.clock);
-    REQUIRE(delivery->pass(loop.stopping));
-    REQUIRE(delivery->pass(loop.stopping));
-    CHECK(pacs.asked.size() == 1);
-    CHECK(first(loop)["commitment"] == "requested");
-    UtcMs silence = 600'000;
-    for (std::size_t asked = 2; asked <= 5; ++asked, silence *= 2) {
-        loop.clock.time += silence - 1;
-        REQUIRE(delivery->pass(loop.stopping));
-        CHECK(pacs.asked.size() == asked - 1);
-        loop.clock.time += 1;
-        // A restart loses nothing of it.
-        delivery = std::make_unique<Delivery>(loop.settings, *loop.index, peers.port(), loop.clock);
-        REQUIRE(delivery->pass(loop.stopping));
-        CHECK(pacs.asked.size() == asked);
-    }
-    for (const auto& one : pacs.asked) CHECK(one.transaction_uid == pacs.asked[0].transaction_uid);
-    loop.clock.time += silence;
-    REQUIRE(delivery->pass(loop.stopping));
-    CHECK(first(loop)["commitment"] == "given_up");
-    CHECK(first(loop)["state"] == "sent");
-    CHECK(pacs.asked.size() == 5);
-    const std::string said = first(loop)["last_error"];
-    CHECK((said.find("0110") != std::string::npos) == says_no);
-}
-
-TEST_CASE("An outage between sending and asking costs nothing and a rejection for good ends it") {
-    Loop loop;
-    make_results(loop, 1);
-    Peers peers;
-    auto& pacs = peers.all["pacs"];
-    pacs.not_taken.clear();
-    pacs.action_breaks = true;
-    Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
-    REQUIRE(delivery.pass(loop.stopping));
-    pacs.action_breaks = false;
-    pacs.connects_with = Code::kPeerUnavailable;
-    for (int hour = 0; hour < 100; ++hour) {
-        loop.clock.time += 3600'000;
-        REQUIRE(delivery.pass(loop.stopping));
-    }
-    CHECK(first(loop)["commitment"] == "requested");
-    SUBCASE("it is back") {
-        pacs.connects_with.reset();
-        pacs.reports = 0;
-        loop.clock.time += 3600'000;
-        REQUIRE(delivery.pass(loop.stopping));
-        CHECK(first(loop)["commitment"] == "committed");
-    }
-    SUBCASE("it wants us no more") {
-        pacs.connects_with = Code::kPeerRefused;
-        for (int hour = 0; hour < 20; ++hour) {
-            loop.clock.time += 3600'000;
-            REQUIRE(delivery.pass(loop.stopping));
-        }
-        CHECK(first(loop)["commitment"] == "given_up");
-    }
-}
-
-TEST_CASE("What is not committed is sent again and three times at most") {
-    Loop loop;
-    make_results(loop, 1);
-    Peers peers;
-    auto& pacs = peers.all["pacs"];
-    pacs.not_taken.clear();
-    pacs.reports = 0x0112;
-    Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
-    for (int i = 0; i < 6; ++i) {
-        REQUIRE(delivery.pass(loop.stopping));
-        loop.clock.time += 5001;
-    }
-    CHECK(pacs.stored.size() == 3);
-    CHECK(pacs.asked.size() == 3);
-    CHECK(first(loop)["commitment"] == "failed");
-    CHECK(first(loop)["code"] == "NOT_COMMITTED");
-    pacs.reports = 0;
-    REQUIRE(
-        run_command(*loop.index, loop.settings, loop.clock, {"outbox", "retry", first(loop)["id"].dump()}));
-    REQUIRE(delivery.pass(loop.stopping));
-    CHECK(first(loop)["commitment"] == "committed");
 }
 
 TEST_CASE("The threads bring a study from its last slice to the peer though another one hangs") {

@@ -1,100 +1,18 @@
-#include <dcmtk/config/osconfig.h>
-#include <dcmtk/dcmdata/dcdatset.h>
-#include <dcmtk/dcmdata/dcdeftag.h>
-#include <dcmtk/dcmdata/dcuid.h>
-#include <doctest/doctest.h>
-
-#include <atomic>
 #include <filesystem>
 #include <map>
 #include <set>
 
-#include "base/core/files.h"
-#include "base/core/ids.h"
 #include "dicom_node/dimse/notices.h"
-#include "dicom_node/dimse/sender.h"
-#include "dicom_node/dimse/server.h"
-#include "storage/index/catalog.h"
-#include "storage/index/mpps.h"
-#include "storage/index/queue.h"
-#include "tests/support/ct_files.h"
-#include "tests/support/data.h"
 #include "tests/support/dimse/peer.h"
-#include "tests/support/mpps.h"
-#include "tests/support/programs.h"
-#include "workflows/commitment.h"
+#include "tests/unit/dicom_node/services_fixture.h"
 
 namespace fs = std::filesystem;
 using namespace scopenode;
-using namespace scopenode::dicom_node;
-using storage::CommitmentNotice;
-using storage::Connection;
-using test::DimsePeer;
-using test::ModalityAssociation;
-using test::MppsSender;
+using namespace scopenode::test;
 
 namespace {
 
-const std::string kMpps = UID_ModalityPerformedProcedureStepSOPClass;
-const std::string kCommitment = UID_StorageCommitmentPushModelSOPClass;
-const std::string kCommitmentInstance = UID_StorageCommitmentPushModelSOPInstance;
-const std::string kCt = UID_CTImageStorage;
-const std::string kTransaction = "2.25.4711";
-
-struct HandClock final : Clock {
-    UtcMs now() const override { return time; }
-    std::atomic<UtcMs> time{1'790'000'000'000};
-};
-
-/// An archive with a server before it that answers commitment.
-struct Services {
-    explicit Services(DimseOptions options = {}) : options_(std::move(options)) {
-        index = storage::Index::open(folder.path() / "index.sqlite", clock).value();
-        archive = storage::Archive::open(folder.path(), *index, real_files(), 0).value();
-        commitment = std::make_unique<workflows::CommitmentService>(workflows::CommitmentService::Parts{
-            settings, *archive,
-            [](const config::Destination& peer, const CommitmentNotice& notice) {
-                return report_commitment("SCOPENODE", peer, notice);
-            },
-            clock, [this] { ++woken; }});
-        server = DimseServer::start(options_, *archive, {{}, {}, nullptr, commitment.get()}).value();
-    }
-    ~Services() { server->stop(0); }
-    void know(const std::string& ae_title, int port) {
-        settings.peers.push_back({ae_title, ae_title, "127.0.0.1", port});
-    }
-    void store(int slice) {
-        auto object = archive->stage().value();
-        const test::SmallStudy study;
-        REQUIRE(object.append(study.slice(slice).value()));
-        REQUIRE(archive->store(std::move(object), {"CT1", "", kCt, study.sop_instance_uid(slice), "", ""}));
-    }
-    template <class F>
-    auto read(F&& what) {
-        auto rows = index->read(what);
-        REQUIRE(rows);
-        return *rows;
-    }
-    std::vector<storage::EventRow> events() {
-        return read([](Connection& db) { return storage::pending_events(db, 100); });
-    }
-    storage::CommitmentRequestRow request(std::int64_t id = 1) {
-        return read([&](Connection& db) { return storage::find_commitment_request(db, id); }).value();
-    }
-    bool answered(std::int64_t id = 1) {
-        return test::eventually([&] { return request(id).state == "answered"; });
-    }
-
-    DimseOptions options_;
-    TemporaryFolder folder;
-    HandClock clock;
-    config::Settings settings;
-    std::atomic<int> woken{0};
-    std::unique_ptr<storage::Index> index;
-    std::unique_ptr<storage::Archive> archive;
-    std::unique_ptr<workflows::CommitmentService> commitment;
-    std::unique_ptr<DimseServer> server;
-};
+inline const std::string kTransaction = "2.25.4711";
 
 DcmDataset question(const std::vector<std::pair<std::string, std::string>>& instances,
                     const std::string& transaction = kTransaction) {
@@ -103,9 +21,6 @@ DcmDataset question(const std::vector<std::pair<std::string, std::string>>& inst
     DcmDataset data_set;
     encode_commitment_request(notice, data_set);
     return data_set;
-}
-std::string slice_uid(int i) {
-    return test::SmallStudy{}.sop_instance_uid(i);
 }
 std::map<std::string, int> failures(const CommitmentNotice& notice) {
     std::map<std::string, int> all;
@@ -125,90 +40,6 @@ void owe_three(Services& scp) {
 }
 
 }  // namespace
-
-TEST_CASE("MPPS: created and completed with its images and the study's event") {
-    Services scp;
-    scp.store(0);
-    MppsSender ct(scp.server->port());
-    const test::SmallStudy study;
-    const std::size_t before = scp.events().size();
-    CHECK(ct.create(study.study_uid, "2.25.50") == 0);
-    CHECK(ct.last_uid == "2.25.50");
-    CHECK(scp.events().size() == before + 1);
-    CHECK(scp.events().back().kind == "mpps");
-    const auto steps = [&] {
-        return scp.read([&](Connection& db) { return storage::mpps_of(db, study.study_uid); });
-    };
-    REQUIRE(steps().size() == 1);
-    CHECK(steps()[0].state == "IN PROGRESS");
-    CHECK_FALSE(steps()[0].ended);
-    CHECK(ct.set("2.25.50", "", {{study.series_uid, {slice_uid(0)}}}) == 0);
-    CHECK(steps()[0].state == "IN PROGRESS");
-    CHECK(ct.complete("2.25.50",
-                      {{study.series_uid, {slice_uid(0), slice_uid(1)}}, {"2.25.9", {"2.25.91"}}}) == 0);
-    CHECK(steps()[0].state == "COMPLETED");
-    CHECK(steps()[0].images.size() == 3);
-    CHECK(steps()[0].calling_ae == "CT1");
-    CHECK(steps()[0].station_ae == "CT1");
-    CHECK(steps()[0].ended);
-    CHECK(scp.events().size() == before + 3);
-    // A step that the node names; discontinued, of a study that is not here.
-    CHECK(ct.create("2.25.77") == 0);
-    CHECK(is_legal_uid(ct.last_uid));
-    CHECK(ct.discontinue(ct.last_uid, "Patient refused") == 0);
-    const auto other = scp.read([](Connection& db) { return storage::mpps_of(db, "2.25.77"); });
-    REQUIRE(other.size() == 1);
-    CHECK(other[0].state == "DISCONTINUED");
-    CHECK(other[0].discontinuation_reason == "Patient refused");
-    CHECK(scp.events().size() == before + 3);
-}
-
-TEST_CASE("MPPS: what is wrong has its status and the association goes on") {
-    Services scp;
-    MppsSender ct(scp.server->port());
-    CHECK(ct.create("2.25.1", "2.25.50") == 0);
-    CHECK(ct.create("2.25.1", "2.25.50") == 0x0111);
-    CHECK(ct.create(std::vector<std::string>{"2.25.1"}, "2.25.51", "COMPLETED") == 0x0106);
-    CHECK(ct.create(std::vector<std::string>{"2.25.1"}, "2.25.51", "") == 0x0120);
-    CHECK(ct.create(std::vector<std::string>{}, "2.25.51") == 0x0120);
-    CHECK(ct.create(std::vector<std::string>{"no UID"}, "2.25.51") == 0x0106);
-    CHECK(ct.create("2.25.1", "2.25.0051") == 0x0117);
-    CHECK(ct.set("2.25.52", "COMPLETED", {}) == 0x0112);
-    CHECK(ct.set("2.25.50", "ALMOST", {}) == 0x0106);
-    CHECK(ct.set("2.25.50", "COMPLETED", {{"2.25.2", {"no UID"}}}) == 0x0106);
-    CHECK(ct.complete("2.25.50", {}) == 0);
-    CHECK(ct.complete("2.25.50", {}) == 0x0110);
-    CHECK(ct.last_error_id == 0xA710);
-    CHECK(ct.discontinue("2.25.50") == 0x0110);
-
-    ModalityAssociation association(scp.server->port(), "CT1",
-                                    {{kMpps}, {kCommitment}, {UID_VerificationSOPClass}});
-    DcmDataset empty;
-    empty.putAndInsertString(DCM_PatientID, "P1");
-    CHECK(association.n_create(kMpps, "2.25.53", nullptr) == 0x0120);
-    CHECK(association.n_create("1.2.840.10008.5.1.1.1", "2.25.53", &empty) == 0x0122);
-    CHECK(association.n_set(kCommitment, "2.25.50", &empty) == 0x0122);
-    CHECK(association.echo() == 0);
-    association.release();
-}
-
-TEST_CASE("MPPS: sequences nested without end and messages without end are refused and cost nothing") {
-    Services scp;
-    DcmDataset deep;
-    DcmItem* item = &deep;
-    for (int i = 0; i < 2000; ++i)
-        REQUIRE(item->findOrCreateSequenceItem(DCM_ScheduledStepAttributesSequence, item, -2).good());
-    ModalityAssociation association(scp.server->port(), "CT1", {{kMpps}});
-    CHECK(association.n_create(kMpps, "2.25.53", &deep) == 0x0110);
-    DcmDataset long_one;
-    long_one.putAndInsertString(DCM_TextValue, std::string(33U << 20, 'x').c_str());
-    CHECK(association.n_create(kMpps, "2.25.53", &long_one) == 0x0110);
-    DcmDataset empty;
-    empty.putAndInsertString(DCM_PatientID, "P1");
-    CHECK(association.n_create(kMpps, "2.25.53", &empty) == 0x0120);
-    association.release();
-}
-
 TEST_CASE("commitment: answered over the same association with what is here and what is not") {
     Services scp;
     for (int i = 0; i < 4; ++i) scp.store(i);
