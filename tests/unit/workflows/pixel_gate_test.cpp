@@ -203,8 +203,8 @@ TEST_CASE("A look is the same after it was text") {
     const auto again = parse_look(text);
     REQUIRE(again);
     CHECK(look_json(*again) == text);
-    for (const std::string bad : {std::string(), std::string("[]"), std::string("{}"),
-                                  std::string("{\"width\":1"), text.substr(0, text.size() - 5) + "\"x\"}"}) {
+    for (const std::string& bad : {std::string(), std::string("[]"), std::string("{}"),
+                                   std::string("{\"width\":1"), text.substr(0, text.size() - 5) + "\"x\"}"}) {
         const auto refused = parse_look(bad);
         REQUIRE_FALSE(refused);
         CHECK(refused.error().code == Code::kCannotUnderstand);
