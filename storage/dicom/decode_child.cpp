@@ -42,6 +42,16 @@ void keep_memory() {
     ::mallopt(M_TRIM_THRESHOLD, 256 << 20);
 }
 
+/// read_hu(), where memory is short because of the limit and not for a while.
+Result<HuImage> read_within_limits(const std::filesystem::path& path, Rescale rescale) {
+    auto image = read_hu(path, rescale);
+    if (!image && image.error().code == Code::kOutOfResources)
+        return fail(Code::kCannotUnderstand,
+                    "{}: decoding it needed more memory than any real image: the file is damaged or hostile",
+                    path.filename().string());
+    return image;
+}
+
 bool answer(int output, const Result<HuImage>& image) {
     if (!image) {
         std::string text = printable_sentence(image.error().message);
@@ -66,7 +76,7 @@ Status serve_decoding(int input, int output, const DecodeLimits& limits) {
         std::string path(request.path_bytes, '\0');
         if (!read_all(input, path)) break;
         SCOPENODE_TRY(limit_cpu_from_now(limits.cpu_seconds));
-        if (!answer(output, read_hu(path, request.rescale))) break;
+        if (!answer(output, read_within_limits(path, request.rescale))) break;
     }
     return {};
 }

@@ -178,31 +178,32 @@ TEST_CASE("A slice that crashes its decoder is an error and the next one is read
 
 TEST_CASE("Images that ask for too much meet the limits of the decoding process") {
     const Packed files(kRle, 128);
-    const auto bomb = files.folder.path() / "bomb.dcm";
-    // One segment pair that promises 8000 x 8000 words: runs of 128 zeros.
-    std::string stream(64, '\0');
-    stream[0] = 2;
-    stream[4] = 64;
-    std::string runs;
-    for (int i = 0; i < 8000 * 8000 / 128; ++i) runs += std::string("\x81\0", 2);
-    const std::size_t second = 64 + runs.size();
-    for (int i = 0; i < 4; ++i)
-        stream[8 + static_cast<std::size_t>(i)] = static_cast<char>(second >> (8 * i));
-    test::write_bytes(bomb, encapsulated(files.packed, 8000, 8000, stream + runs + runs));
-
+    // One segment pair that promises size x size words: runs of 128 zeros.
+    const auto bomb_of = [&](unsigned size) {
+        std::string stream(64, '\0'), runs;
+        stream[0] = 2;
+        stream[4] = 64;
+        for (unsigned i = 0; i < size * size / 128; ++i) runs += std::string("\x81\0", 2);
+        const std::size_t second = 64 + runs.size();
+        for (std::size_t i = 0; i < 4; ++i) stream[8 + i] = static_cast<char>(second >> (8 * i));
+        const auto file = files.folder.path() / ("bomb-" + std::to_string(size));
+        test::write_bytes(file, encapsulated(files.packed, size, size, stream + runs + runs));
+        return file;
+    };
+    const auto large = bomb_of(3072), largest = bomb_of(8000);
     PixelReader usual(child());
-    const auto read = usual.read(bomb);
+    const auto read = usual.read(large);
     REQUIRE_MESSAGE(read, read.error().message);
-    CHECK(read->width == 8000);
-    PixelReader narrow(child({"--memory-mib", "100"}));
-    const auto refused = narrow.read(bomb);
+    CHECK(read->width == 3072);
+    PixelReader narrow(child({"--memory-mib", "30"}));
+    const auto refused = narrow.read(large);
     REQUIRE_FALSE(refused);
-    MESSAGE(refused.error().message);
     CHECK_FALSE(refused.error().retryable());
+    CHECK(refused.error().message.find("more memory") != std::string::npos);
     CHECK(narrow.read(files.packed));
     CHECK(narrow.starts() == 1);
     PixelReader hasty(child({"--cpu-seconds", "0"}));
-    const auto stopped = hasty.read(bomb);
+    const auto stopped = hasty.read(largest);
     REQUIRE_FALSE(stopped);
     CHECK(stopped.error().message.find("more processor time") != std::string::npos);
     CHECK(hasty.read(files.packed));

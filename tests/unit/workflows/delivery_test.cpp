@@ -25,6 +25,7 @@ std::string add_picture(Loop& loop, int revision = 1) {
         row.kind = "sc";
         row.sop_class_uid = kSc;
         row.sop_instance_uid = uid;
+        SCOPENODE_TRY(storage::supersede_results(db, 1, revision));
         SCOPENODE_ASSIGN(const auto id, storage::add_result(db, row, "bytes"));
         return storage::add_delivery(db, id, "pacs", loop.clock.now(), 1);
     }));

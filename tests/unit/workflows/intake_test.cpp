@@ -110,6 +110,7 @@ TEST_CASE("Each sender may have a quiet time of its own and urgent studies are k
 
 TEST_CASE("A study is done again under other rules or when a person insists and not sent when he says so") {
     Loop loop;
+    loop.settings.destinations[0].bundle = {"comprehensive3d", false, false, false};
     const SmallStudy study;
     loop.receive(study, 0, 9);
     loop.quiet();
