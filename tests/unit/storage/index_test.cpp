@@ -304,7 +304,7 @@ TEST_CASE("a large result comes back byte by byte and is kept small") {
 TEST_CASE("scores of a slice come back to the bit") {
     Node node;
     REQUIRE(node.store(Ct{}));
-    const SliceScoreRow row{1, {0.1, 1.0 / 3, 1e-300, 0, 1, 0.12345678901234567}};
+    const SliceScoreRow row{1, {0.1, 1.0 / 3, 1e-300, 0, 1, 0.12345678901234567}, ""};
     REQUIRE(node.index->write([&](Connection& db) { return put_slice_scores(db, "m", {row}); }));
     const auto back = node.index->read([](Connection& db) { return slice_scores_of(db, 1, "m"); });
     REQUIRE(back->size() == 1);
