@@ -62,6 +62,13 @@ Result<std::string> studies_show(Index& index, const std::string& study_uid, boo
 }
 
 Result<std::string> studies_why(Index& index, const std::string& study_uid, bool json) {
+    SCOPENODE_ASSIGN(const auto instance, index.read([&](Connection& db) -> Result<Json> {
+        SCOPENODE_ASSIGN(const auto study, find_study(db, study_uid));
+        if (study) return Json();
+        SCOPENODE_ASSIGN(const auto row, find_instance(db, study_uid));
+        return row ? instance_story(db, *row) : Result<Json>(Json());
+    }));
+    if (!instance.is_null()) return json ? json_text(instance) : instance_text(instance);
     SCOPENODE_ASSIGN(auto story, of_study(index, study_uid, study_story));
     if (!json) return why_text(story);
     // For programs `series` are the series themselves; their number is that of the list.

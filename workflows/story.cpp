@@ -10,13 +10,6 @@ namespace {
 
 using namespace storage;
 
-Json time_or_null(std::optional<UtcMs> time) {
-    return time ? Json(iso8601(*time)) : Json();
-}
-Json text_or_null(const std::string& text) {
-    return text.empty() ? Json() : Json(text);
-}
-
 std::string series_name(const SeriesRow& series) {
     std::string name = "Series " + (series.series_number.empty() ? series.series_uid : series.series_number);
     if (!series.description.empty()) name += " (" + series.description + ")";
@@ -69,34 +62,20 @@ Result<Json> entry_without_result(Connection& db, const StudyRow& study) {
     return json;
 }
 
-Result<Json> series_entry(Connection& db, const SeriesRow& series) {
-    Json json;
-    json["series_uid"] = series.series_uid;
-    json["number"] = series.series_number;
-    json["modality"] = series.modality;
-    json["description"] = series.description;
-    json["body_part"] = series.body_part;
-    json["instances"] = series.instances;
-    json["own"] = series.own;
-    json["judged"] = series.judged;
-    json["eligible"] = series.eligible;
-    json["code"] = text_or_null(series.reason_code);
-    json["text"] = text_or_null(series.reason_text);
-    json["left_out"] = Json::array();
-    SCOPENODE_ASSIGN(const auto rows, instances_of(db, series.id));
-    for (const InstanceRow& row : rows)
-        if (!row.reason_code.empty())
-            json["left_out"].push_back({{"sop_instance_uid", row.sop_instance_uid},
-                                        {"code", row.reason_code},
-                                        {"text", sentence(row.reason_code)}});
-    return json;
-}
-
 Result<Json> deliveries_entry(Connection& db, const StudyRow& study) {
     SCOPENODE_ASSIGN(const auto rows, deliveries_of(db, study.id));
     Json json = Json::array();
     for (const auto& row : rows) json.push_back(delivery_entry(row));
     return json;
+}
+
+}  // namespace
+
+Json time_or_null(std::optional<UtcMs> time) {
+    return time ? Json(iso8601(*time)) : Json();
+}
+Json text_or_null(const std::string& text) {
+    return text.empty() ? Json() : Json(text);
 }
 
 std::string field(const Json& json, const char* key) {
@@ -124,33 +103,6 @@ std::string reasons_text(const Json& reasons) {
     for (const Json& r : reasons) text += fmt::format("  {}: {}\n", field(r, "code"), field(r, "text"));
     return text;
 }
-
-std::string series_text(const Json& series) {
-    const std::string left_out =
-        series["left_out"].empty() ? "" : fmt::format(", {} left out", series["left_out"].size());
-    std::string text = fmt::format("  {} {} {}: {} object{}{}\n", field(series, "number"),
-                                   field(series, "modality"), field(series, "description"),
-                                   field(series, "instances"), series["instances"] == 1 ? "" : "s", left_out);
-    if (series["eligible"] == true) {
-        text += "    eligible\n";
-    } else if (series["judged"] == true) {
-        text += fmt::format("    {}: {}\n", field(series, "code"), field(series, "text"));
-    } else {
-        text += series["own"] == true ? "    a result of this node\n" : "    not judged yet\n";
-    }
-    std::map<std::string, std::pair<int, std::string>> other;
-    for (const Json& slice : series["left_out"])
-        if (slice["code"] != series["code"]) {
-            auto& row = other[field(slice, "code")];
-            ++row.first;
-            row.second = field(slice, "text");
-        }
-    for (const auto& [code, row] : other)
-        text += fmt::format("    {} x {}: {}\n", row.first, code, row.second);
-    return text;
-}
-
-}  // namespace
 
 std::string json_text(const Json& json) {
     return json.dump(2, ' ', false, Json::error_handler_t::replace);
@@ -228,46 +180,6 @@ Result<Json> study_entry(Connection& db, const StudyRow& study) {
     return json;
 }
 
-Result<Json> study_story(Connection& db, const StudyRow& study) {
-    Json json = worklist_entry(study);
-    json["all_series"] = Json::array();
-    SCOPENODE_ASSIGN(const auto all, series_of(db, study.id));
-    for (const SeriesRow& series : all) {
-        SCOPENODE_ASSIGN(auto one, series_entry(db, series));
-        json["all_series"].push_back(std::move(one));
-    }
-    SCOPENODE_ASSIGN(const auto entry, study_entry(db, study));
-    json["reasons"] = entry["reasons"];
-    json["remarks"] = Json::array();
-    SCOPENODE_ASSIGN(const auto remarks, remarks_of(db, study.id));
-    for (const auto& r : remarks)
-        json["remarks"].push_back({{"time", iso8601(r.time)},
-                                   {"kind", r.kind},
-                                   {"sop_instance_uid", text_or_null(r.sop_instance_uid)},
-                                   {"text", r.text}});
-    json["evidence"] = Json::array();
-    SCOPENODE_ASSIGN(const auto evidence, evidence_of(db, study.id));
-    for (const auto& e : evidence)
-        json["evidence"].push_back(
-            {{"time", iso8601(e.time)}, {"kind", e.kind}, {"detail", e.detail}, {"decided", e.decided}});
-    json["results"] = Json::array();
-    SCOPENODE_ASSIGN(const auto results, results_of(db, study.id));
-    for (const auto& r : results)
-        json["results"].push_back({{"revision", r.revision},
-                                   {"kind", r.kind},
-                                   {"sop_instance_uid", r.sop_instance_uid},
-                                   {"model_sha256", r.model_sha256},
-                                   {"program_version", r.program_version},
-                                   {"settings_revision", r.settings_revision},
-                                   {"created", iso8601(r.created)},
-                                   {"state", r.current ? "done" : "superseded"}});
-    json["jobs"] = Json::array();
-    SCOPENODE_ASSIGN(const auto jobs, jobs_of(db, study.id));
-    for (const auto& job : jobs) json["jobs"].push_back(job_entry(job));
-    json["deliveries"] = entry["deliveries"];
-    return json;
-}
-
 std::string show_text(const Json& entry) {
     std::string text =
         fmt::format("study {}\nstate {}, revision {}, model {}{}\n", field(entry, "study_uid"),
@@ -288,34 +200,6 @@ std::string show_text(const Json& entry) {
         text += "key objects " + field(entry["files"], "key_objects") + "\n";
     if (!entry["reasons"].empty()) text += "reasons\n" + reasons_text(entry["reasons"]);
     text += "deliveries\n" + deliveries_text(entry["deliveries"]);
-    text.pop_back();
-    return text;
-}
-
-std::string why_text(const Json& story) {
-    std::string text =
-        fmt::format("study {}\nstate {}, revision {}{}{}\n", field(story, "study_uid"), field(story, "state"),
-                    field(story, "revision"),
-                    story["completed_by"].is_null() ? "" : ", complete by " + field(story, "completed_by"),
-                    story["due"].is_null() ? "" : ", complete at " + field(story, "due"));
-    text += "series\n";
-    for (const Json& series : story["all_series"]) text += series_text(series);
-    if (!story["reasons"].empty()) text += "reasons\n" + reasons_text(story["reasons"]);
-    if (!story["remarks"].empty()) text += "remarks\n";
-    for (const Json& r : story["remarks"])
-        text += fmt::format("  {} {}: {} {}\n", field(r, "time"), field(r, "kind"), field(r, "text"),
-                            field(r, "sop_instance_uid"));
-    if (!story["evidence"].empty()) text += "evidence of completion\n";
-    for (const Json& e : story["evidence"])
-        text += fmt::format("  {} {}{}: {}\n", field(e, "time"), e["decided"] == true ? "complete by " : "",
-                            field(e, "kind"), field(e, "detail"));
-    if (!story["jobs"].empty()) text += "jobs\n";
-    for (const Json& j : story["jobs"]) {
-        text += fmt::format("  {} revision {}: {} after {} attempt{}", field(j, "id"), field(j, "revision"),
-                            field(j, "state"), field(j, "attempts"), j["attempts"] == 1 ? "" : "s");
-        text += j["last_error"].is_null() ? "\n" : ", last error: " + field(j, "last_error") + "\n";
-    }
-    text += "deliveries\n" + deliveries_text(story["deliveries"]);
     text.pop_back();
     return text;
 }

@@ -100,6 +100,14 @@ struct Remark {
 Status add_remark(Connection& db, std::int64_t study_id, const Remark& remark);
 Result<std::vector<Remark>> remarks_of(Connection& db, std::int64_t study_id);
 
+/// Who sent how much of a study, and when.
+struct SenderRow {
+    std::string calling_ae;
+    std::int64_t objects = 0, bytes = 0;
+    UtcMs first = 0, last = 0;
+};
+Result<std::vector<SenderRow>> senders_of(Connection& db, std::int64_t study_id);
+
 struct QuarantineRow {
     std::int64_t id = 0;
     UtcMs time = 0;

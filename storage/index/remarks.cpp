@@ -24,6 +24,20 @@ Result<std::vector<Remark>> remarks_of(Connection& db, std::int64_t study_id) {
     });
 }
 
+Result<std::vector<SenderRow>> senders_of(Connection& db, std::int64_t study_id) {
+    return run([&]() -> Result<std::vector<SenderRow>> {
+        auto& s = query(db,
+                        "SELECT i.calling_ae, count(*), sum(i.bytes), min(i.received), max(i.received)"
+                        " FROM series e JOIN instances i ON i.series = e.id WHERE e.study = ? AND e.own = 0"
+                        " GROUP BY i.calling_ae ORDER BY min(i.received)",
+                        study_id);
+        std::vector<SenderRow> rows;
+        while (s.executeStep())
+            rows.push_back({text(s, 0), integer(s, 1), integer(s, 2), integer(s, 3), integer(s, 4)});
+        return rows;
+    });
+}
+
 Status add_quarantine(Connection& db, const QuarantineRow& r) {
     return run([&]() -> Status {
         execute(db,

@@ -79,6 +79,17 @@ Result<std::vector<SliceScoreRow>> slice_scores_of(Connection& db, std::int64_t 
     });
 }
 
+Result<std::vector<std::pair<std::string, std::array<double, 6>>>> scores_of_instance(Connection& db,
+                                                                                      std::int64_t instance_id) {
+    using Rows = std::vector<std::pair<std::string, std::array<double, 6>>>;
+    return run([&]() -> Result<Rows> {
+        auto& s = query(db, "SELECT model_sha256, scores FROM slice_scores WHERE instance = ?", instance_id);
+        Rows rows;
+        while (s.executeStep()) rows.emplace_back(text(s, 0), scores_of(text(s, 1)));
+        return rows;
+    });
+}
+
 Result<std::int64_t> add_result(Connection& db, const ResultRow& r, const std::string& bytes) {
     return run([&]() -> Result<std::int64_t> {
         auto& there =

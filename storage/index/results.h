@@ -21,6 +21,10 @@ struct SliceScoreRow {
 Status put_slice_scores(Connection& db, const std::string& model_sha256, const std::vector<SliceScoreRow>& rows);
 Result<std::vector<SliceScoreRow>> slice_scores_of(Connection& db, std::int64_t study_id, const std::string& model_sha256);
 
+/// By model, for the story of an instance.
+Result<std::vector<std::pair<std::string, std::array<double, 6>>>> scores_of_instance(Connection& db,
+                                                                                      std::int64_t instance_id);
+
 /// One result object of a study revision; written once, its bytes with it.
 struct ResultRow {
     std::int64_t id = 0, study_id = 0;

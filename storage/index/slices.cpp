@@ -57,6 +57,15 @@ Result<std::vector<SliceFault>> slice_faults_of(Connection& db, std::int64_t stu
     });
 }
 
+Result<std::vector<std::string>> faults_of_instance(Connection& db, std::int64_t instance_id) {
+    return run([&]() -> Result<std::vector<std::string>> {
+        auto& s = query(db, "SELECT text FROM slice_faults WHERE instance = ?", instance_id);
+        std::vector<std::string> rows;
+        while (s.executeStep()) rows.push_back(text(s, 0));
+        return rows;
+    });
+}
+
 Status begin_work(Connection& db, const std::vector<std::int64_t>& study_ids) {
     return run([&]() -> Status {
         for (const auto id : study_ids) execute(db, "UPDATE studies SET working = 1 WHERE id = ?", id);

@@ -28,6 +28,8 @@ struct SliceFault {
 Status put_slice_fault(Connection& db, const std::string& model_sha256, const SliceFault& fault);
 Result<std::vector<SliceFault>> slice_faults_of(Connection& db, std::int64_t study_id, const std::string& model_sha256);
 
+Result<std::vector<std::string>> faults_of_instance(Connection& db, std::int64_t instance_id);
+
 /// Work on studies is marked before it begins and unmarked when it ends; a mark that a starting program finds is a
 /// death of the program. `crashed`: it died of its own fault (the study counts a crash); otherwise it was ended from
 /// outside (a kill, forgotten as soon as work goes on).

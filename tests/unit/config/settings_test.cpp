@@ -54,7 +54,12 @@ TEST_CASE("every key of the schema is written and read back") {
                                 {"port", 104},
                                 {"allow_demonstration", true},
                                 {"storage_commitment", "never"},
-                                {"warnings_are_success", false}}};
+                                {"warnings_are_success", false},
+                                {"bundle",
+                                 {{"sr", "basic_text"},
+                                  {"overlays", false},
+                                  {"key_objects", false},
+                                  {"presentation_states", true}}}}};
     changed["peers"] = {{{"ae_title", "CT1"}, {"host", "h"}, {"port", 105}}};
     for (const auto& [part, description] : schema["properties"].items()) {
         REQUIRE(changed.contains(part));
