@@ -4,6 +4,8 @@
 #include <thread>
 
 #include "base/core/files.h"
+#include "storage/dicom/header.h"
+#include "tests/support/mpps.h"
 #include "tests/support/node.h"
 #include "tests/support/orthanc.h"
 #include "workflows/results/report.h"
@@ -175,4 +177,46 @@ TEST_CASE("a node that crashed in the work on a study says so and goes on with i
     node.start();
     CHECK(node.stop() == 0);
     CHECK_FALSE(fs::exists(node.folder() / "run" / "crash"));
+}
+
+TEST_CASE("the end of a procedure step completes its study at once when all its images are here") {
+    const TemporaryFolder folder;
+    Node node(folder.path() / "node", 300);
+    node.start();
+    const auto study = make_phantoms(folder.path() / "phantom", 1, 12, 58).at(0);
+    MppsSender::Images images;
+    for (const auto& file : study.slices) {
+        const auto header = storage::read_header(file).value();
+        images[header.series_uid].push_back(header.sop_instance_uid);
+    }
+    MppsSender modality(node.dimse_port());
+    REQUIRE(modality.create(study.study_uid, "2.25.581") == 0);
+    node.receive(part(study, 0, 10));
+    REQUIRE(modality.complete("2.25.581", images) == 0);
+    // Two images are on their way: the step alone does not complete the study.
+    REQUIRE(eventually([&] {
+        const json why = node.ask({"studies", "why", study.study_uid});
+        return why["mpps"][0]["state"] == "COMPLETED" && !why["due"].is_null();
+    }));
+    CHECK(node.state_of(study.study_uid) == "receiving");
+    node.receive(part(study, 10, 12));
+    REQUIRE_MESSAGE(eventually([&] { return done(node, study.study_uid, 1, 12); }), node.log());
+    json why = node.ask({"studies", "why", study.study_uid});
+    CHECK(why["completed_by"] == "MPPS");
+    CHECK(why["no_result"].is_null());
+    int ends = 0;
+    for (const auto& row : why["evidence"])
+        if (row["kind"] == "association end") ++ends;
+    CHECK(ends == 2);
+    CHECK(why["received_from"][0]["objects"] == 12);
+    // The story of one of its instances.
+    const std::string sop = storage::read_header(study.slices[0]).value().sop_instance_uid;
+    const json instance = node.ask({"studies", "why", sop});
+    CHECK(instance["study_uid"] == study.study_uid);
+    CHECK(instance["eligible"] == true);
+    CHECK(instance["scores"].size() == 1);
+    CHECK(instance["sha256"].get<std::string>().size() == 64);
+    CHECK(node.command({"studies", "why", sop}).output.find("scored by model") != std::string::npos);
+    CHECK(node.command({"studies", "why", "1.2.3"}).rc == 1);
+    CHECK(node.stop() == 0);
 }

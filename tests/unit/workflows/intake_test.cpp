@@ -194,3 +194,34 @@ TEST_CASE("A series that is no head by its pixels gets no report and the next on
     CHECK(loop.model.slices_seen == 24);  // nothing twice
     CHECK(loop.why(plastic.study_uid)["completed_by"] == "pixels");
 }
+
+TEST_CASE("Why there is no result is said first in every state") {
+    Loop loop;
+    const SmallStudy study;
+    const auto because = [&] { return loop.why(study.study_uid)["no_result"]; };
+    const auto words = [&] { return *workflows::studies_why(*loop.index, study.study_uid, false); };
+    loop.receive(study, 0, 5);
+    loop.pass();
+    CHECK(because()["code"] == "RECEIVING");
+    CHECK(words().starts_with("no result: RECEIVING"));
+    loop.quiet();
+    CHECK(because()["code"] == "TOO_FEW_SLICES");
+    loop.receive(study, 5, 5);
+    loop.quiet();
+    CHECK(because()["code"] == "WAITING");
+    loop.model.failing = true;
+    CHECK(loop.work_once());
+    CHECK(because()["code"] == "TRIED_AGAIN");
+    CHECK(because()["text"].get<std::string>().find("no memory") != std::string::npos);
+    REQUIRE(workflows::run_command(*loop.index, loop.settings, loop.clock, {"jobs", "cancel", "1"}));
+    CHECK(because()["code"] == "CANCELLED");
+    loop.model.failing = false;
+    REQUIRE(workflows::run_command(*loop.index, loop.settings, loop.clock, {"jobs", "retry", "1"}));
+    CHECK(loop.work_once());
+    CHECK(because().is_null());
+    CHECK(words().starts_with("study "));
+    const auto instance = workflows::studies_why(*loop.index, study.sop_instance_uid(3), false);
+    REQUIRE(instance);
+    CHECK(instance->find("received") != std::string::npos);
+    CHECK(instance->find("eligible") != std::string::npos);
+}
