@@ -10,7 +10,7 @@ namespace scopenode::storage {
 namespace {
 
 // A cold start loads the program's libraries from a disk.
-constexpr auto kLongestStart = std::chrono::seconds(60);
+constexpr auto kLongestStart = std::chrono::seconds(300);
 constexpr int kTries = 2;
 
 }  // namespace

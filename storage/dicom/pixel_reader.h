@@ -16,10 +16,11 @@ namespace scopenode::storage {
 /// again, for somebody else may have ended it. Thread-safe; one image is decoded at a time.
 class PixelReader {
   public:
-    /// `child`: program and arguments of a process that calls serve_decoding(0, 1); empty: decode in this
-    /// one.
+    /// `longest` is for a decoder that hangs: what computes without end meets its limit of processor time
+    /// long before, and a machine that is merely busy must not cost a slice. `child`: program and arguments
+    /// of a process that calls serve_decoding(0, 1); empty: decode in this one.
     explicit PixelReader(std::vector<std::string> child = {},
-                         std::chrono::seconds longest = std::chrono::seconds(60));
+                         std::chrono::seconds longest = std::chrono::seconds(300));
 
     /// As read_hu(); kCannotUnderstand too when decoding crashes or exceeds its limits, kOutOfResources when
     /// no process can be started.

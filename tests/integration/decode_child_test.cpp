@@ -206,8 +206,7 @@ TEST_CASE("Images that ask for too much meet the limits of the decoding process"
     const auto stopped = hasty.read(largest);
     REQUIRE_FALSE(stopped);
     CHECK(stopped.error().message.find("more processor time") != std::string::npos);
-    CHECK(hasty.read(files.packed));
-    CHECK(hasty.starts() == 2);
+    CHECK(hasty.child_pid() == -1);
 }
 
 TEST_CASE("Hostile streams are errors or images and never the end of the reader") {
