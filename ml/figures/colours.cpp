@@ -102,6 +102,12 @@ double heat_opacity(double t) {
     return 0.62 * x * x * (3 - 2 * x);
 }
 
+double quiet_opacity(double t) {
+    if (std::isnan(t)) return 0;
+    const double x = std::clamp((t - 0.35) / 0.5, 0.0, 1.0);
+    return 0.45 * x * x * (3 - 2 * x);
+}
+
 Rgb overlay_colour(double t) {
     return heat_colour(0.30 + 0.60 * std::clamp(t, 0.0, 1.0));
 }

@@ -22,6 +22,8 @@ Rgb series_colour(std::size_t index);
 
 /// Share of the heat map's colour over the slice: 0 where the map is low.
 double heat_opacity(double t);
+/// The same for pictures that a radiologist reads: less of it, and of the stronger half only.
+double quiet_opacity(double t);
 /// The heat map's colour over the slice: never so dark that it could be taken for the slice.
 Rgb overlay_colour(double t);
 

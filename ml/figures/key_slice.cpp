@@ -37,7 +37,7 @@ class Column {
                               bar.strong ? kStrong : kWeak);
             if (bar.mark) {
                 const double mark = x_ + width_ * std::clamp(*bar.mark, 0.0, 1.0);
-                canvas_->line(mark, y_ + 16.5, mark, y_ + 25.5, kText, 1.5);
+                canvas_->line(mark, y_ + 17.5, mark, y_ + 25.5, kText, 1.5);
             }
         }
         y_ += 30;
@@ -47,7 +47,8 @@ class Column {
             Picture colours{256, 1, {}};
             for (int i = 0; i < colours.width; ++i) {
                 const double t = (i + 0.5) / colours.width;
-                colours.pixels.push_back(packed(mix({0.45, 0.45, 0.45}, overlay_colour(t), heat_opacity(t))));
+                colours.pixels.push_back(
+                    packed(mix({0.45, 0.45, 0.45}, overlay_colour(t), quiet_opacity(t))));
             }
             canvas_->picture(colours, {x_, y_ + 4, width_, 8}, true);
             canvas_->text(x_, y_ + 24, "weak", {10, kQuiet});
@@ -145,9 +146,9 @@ KeyPicture draw_key_slice(const ShownSlice& shown, const Legend& legend) {
         std::fmod(width, shown.slice.width) == 0 && std::fmod(height, shown.slice.height) == 0;
     canvas.picture(slice_picture(shown.slice), image, !is_whole);
     if (!shown.heat.values.empty())
-        canvas.picture(
-            heat_picture(shown.slice, shown.heat, 1, static_cast<int>(width), static_cast<int>(height)),
-            image, false);
+        canvas.picture(heat_picture(shown.slice, shown.heat, 1, static_cast<int>(width),
+                                    static_cast<int>(height), quiet_opacity),
+                       image, false);
     draw_outline(canvas, shown, image);
     draw_edges(canvas, shown, image);
     draw_scale(canvas, shown, image);

@@ -30,7 +30,7 @@ class Placed {
     int width_, height_, side_;
 };
 
-/// Samples of a map over the slice with a rim of 0, of which only the area around the greatest one is kept.
+/// Samples of a map over the slice with a rim of 0.
 struct Samples {
     int rows = 0, columns = 0;
     std::vector<double> values;
@@ -55,7 +55,7 @@ Samples sampled(const HuImage& slice, const Grid& map) {
     return s;
 }
 
-/// Sets everything below `level` or not connected with the greatest sample to 0.
+/// Sets what reaches `level` elsewhere to 0; samples below it stay, because the line runs between them.
 void keep_hottest(Samples& s, double level) {
     const auto hottest = std::max_element(s.values.begin(), s.values.end()) - s.values.begin();
     std::vector<std::size_t> open{static_cast<std::size_t>(hottest)};
@@ -73,7 +73,7 @@ void keep_hottest(Samples& s, double level) {
             }
     }
     for (std::size_t i = 0; i < kept.size(); ++i)
-        if (!kept[i]) s.values[i] = 0;
+        if (!kept[i] && s.values[i] >= level) s.values[i] = 0;
 }
 
 /// Marching squares: where the level crosses the sides of the cells, and which crossings belong together.
@@ -147,14 +147,15 @@ Picture slice_picture(const HuImage& slice) {
     return picture;
 }
 
-Picture heat_picture(const HuImage& slice, const Grid& map, double highest, int width, int height) {
+Picture heat_picture(const HuImage& slice, const Grid& map, double highest, int width, int height,
+                     double (*opacity)(double)) {
     const Placed placed(slice, map);
     Picture picture{width, height, {}};
     picture.pixels.reserve(static_cast<std::size_t>(width) * static_cast<std::size_t>(height));
     for (int y = 0; y < height; ++y)
         for (int x = 0; x < width; ++x) {
             const double t = placed.at((x + 0.5) / width, (y + 0.5) / height) / highest;
-            picture.pixels.push_back(packed(overlay_colour(t), heat_opacity(t)));
+            picture.pixels.push_back(packed(overlay_colour(t), opacity(t)));
         }
     return picture;
 }

@@ -14,7 +14,8 @@ Picture slice_picture(const HuImage& slice);
 /// A coarse map as colours over a slice that is shown with `width` x `height` pixels; transparent where the
 /// map is low against `highest`. The square that the network saw is the slice with air beside its shorter
 /// sides, of which nothing is shown.
-Picture heat_picture(const HuImage& slice, const Grid& map, double highest, int width, int height);
+Picture heat_picture(const HuImage& slice, const Grid& map, double highest, int width, int height,
+                     double (*opacity)(double) = heat_opacity);
 
 /// Several maps as one: each scaled to its own greatest value, then the greater of them in every cell. Maps
 /// that are nowhere above 0 count for nothing; without any other the result is empty.

@@ -94,6 +94,7 @@ TEST_CASE("real head CTs sent by storescu come back to the PACS as one report ea
     const TemporaryFolder folder;
     Orthanc pacs(folder.path() / "pacs");
     Node node(folder.path() / "node", 2, pacs.as_destination());
+    node.set("/destinations/0/bundle", {{"presentation_states", true}});
     node.start();
     CHECK(run({"echoscu", "-aec", "SCOPENODE", "127.0.0.1", std::to_string(node.dimse_port())}).rc == 0);
     CHECK(node.http("/healthz").first == 200);
@@ -121,8 +122,9 @@ TEST_CASE("real head CTs sent by storescu come back to the PACS as one report ea
         CHECK(shown["revision"] == 1);
         CHECK(shown["slices"].size() == 28);
         CHECK(shown["files"]["overlays"].size() >= 1);
-        CHECK(shown["deliveries"].size() ==
-              1 + shown["files"]["overlays"].size() + (shown["files"]["key_objects"].is_null() ? 0 : 1));
+        CHECK(shown["deliveries"].size() == 1 + shown["files"]["overlays"].size() +
+                                                (shown["files"]["key_objects"].is_null() ? 0 : 1) +
+                                                shown["files"]["presentation_states"].size());
         const bool all_there = eventually([&] {
             const auto there = pacs.sop_instance_uids(uid);
             return std::all_of(shown["deliveries"].begin(), shown["deliveries"].end(),

@@ -97,6 +97,7 @@ Result<EncodedObject> encode_presentation_state(const StudyAnalysis& analysis, c
     put_common(to, d, analysis, context, object, {"pr", "PR", "9004", "ScopeNode ICH annotations"});
     const DicomTime time = time_of(analysis, context);
     to.put(d, DCM_InstanceNumber, std::to_string(100 * context.revision + number));
+    to.put(d, DCM_BodyPartExamined, "HEAD");
     to.put(d, DCM_ContentLabel, "ICH_FINDINGS");
     to.put(d, DCM_ContentDescription, clipped(position_words(analysis, slice), 64));
     to.put(d, DCM_PresentationCreationDate, time.date);
