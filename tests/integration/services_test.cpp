@@ -59,6 +59,12 @@ void send_and_complete(const Node& node, const PhantomFiles& phantom) {
     node.receive(phantom.slices);
     REQUIRE(node.command({"studies", "complete", phantom.study_uid}).rc == 0);
 }
+/// What is sent and committed can be counted when there is one object a study.
+void reports_only(Node& node, int destinations = 1) {
+    for (int i = 0; i < destinations; ++i)
+        node.set(fmt::format("/destinations/{}/bundle", i), {{"overlays", false}, {"key_objects", false}});
+}
+
 DcmDataset question_about(const std::vector<fs::path>& slices, const std::string& transaction) {
     storage::CommitmentNotice notice{transaction, {}};
     for (const auto& slice : slices) {
@@ -77,6 +83,7 @@ TEST_CASE("Orthanc commits to our report on an association of its own and the ou
     const TemporaryFolder folder;
     Orthanc pacs(folder.path() / "pacs");
     Node node(folder.path() / "node", 300, pacs.as_destination());
+    reports_only(node);
     const int port = free_port();
     node.set("/dimse/port", port);
     pacs.know("SCOPENODE", port);
@@ -118,6 +125,7 @@ TEST_CASE("Orthanc that does not know us takes the report and the commitment sta
     const TemporaryFolder folder;
     Orthanc pacs(folder.path() / "pacs");
     Node node(folder.path() / "node", 300, pacs.as_destination());
+    reports_only(node);
     node.start();
     const auto phantom = make_phantoms(folder.path() / "phantom", 1, 10, 52).at(0);
     send_and_complete(node, phantom);
@@ -142,6 +150,7 @@ TEST_CASE(
     for (const auto& more : {to("NEVER", refusing.port()), to("OLD", old_pacs.port()), to("KILLED", port)})
         options.insert(options.end(), more.begin(), more.end());
     Node node(folder.path() / "node", 300, options);
+    reports_only(node, 4);
     node.start();
     const fs::path received = folder.path() / "received";
     fs::create_directories(received);
@@ -184,6 +193,7 @@ TEST_CASE("a destination that lost the object gets it again and commits then") {
     forgetful.failure = [](const std::string&, int before) { return before == 0 ? 0x0112 : 0; };
     DimsePeer pacs(forgetful);
     Node node(folder.path() / "node", 300, to("PACS", pacs.port()));
+    reports_only(node);
     node.start();
     const auto phantom = make_phantoms(folder.path() / "phantom", 1, 10, 54).at(0);
     send_and_complete(node, phantom);
