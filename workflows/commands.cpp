@@ -100,7 +100,7 @@ Result<std::string> reprocess(Connection& db, UtcMs now, const std::string& sett
     const auto last = std::max_element(jobs.begin(), jobs.end(),
                                        [](const JobRow& a, const JobRow& b) { return a.id < b.id; });
     const bool ended_without = last != jobs.end() && (last->state == "failed" || last->state == "cancelled");
-    if (ended_without && last->revision > study.revision) {
+    if (ended_without && last->revision > study.revision && options.empty()) {
         SCOPENODE_TRY(requeue(db, now, *last));
         SCOPENODE_TRY(note(db, now, "study reprocessed", uid));
         return fmt::format("job {} of study {} is queued again", last->id, uid);

@@ -109,12 +109,12 @@ Result<bool> Intake::pass() {
     std::set<std::int64_t> studies;
     for (const auto& study : due) studies.insert(study.id);
     for (const auto& event : events) studies.insert(event.study_id);
+    SCOPENODE_ASSIGN(const auto arrivals, feedback_.read(events));
     std::vector<Judged> judged;
     for (const std::int64_t study : studies) {
-        SCOPENODE_ASSIGN(auto one, judge(study));
+        SCOPENODE_ASSIGN(auto one, judge(study, arrivals.has_slices(study)));
         judged.push_back(std::move(one));
     }
-    SCOPENODE_ASSIGN(const auto arrivals, feedback_.read(events));
     SCOPENODE_TRY(index_.write([&](Connection& db) -> Status {
         SCOPENODE_TRY(feedback_.write(db, arrivals));
         std::vector<std::int64_t> ids;
@@ -140,7 +140,7 @@ const InstanceHeader* Intake::header_of(const InstanceRow& row) {
     return place->second.get();
 }
 
-Result<Intake::Judged> Intake::judge(std::int64_t study_id) {
+Result<Intake::Judged> Intake::judge(std::int64_t study_id, bool has_slices) {
     SCOPENODE_ASSIGN(const Stored stored, index_.read([&](Connection& db) -> Result<Stored> {
         Stored s;
         SCOPENODE_ASSIGN(auto study, study_by_id(db, study_id));
@@ -159,7 +159,9 @@ Result<Intake::Judged> Intake::judge(std::int64_t study_id) {
     std::vector<SeriesHeaders> study;
     for (std::size_t i = 0; i < stored.series.size(); ++i) {
         const SeriesRow& row = stored.series[i];
-        SeriesHeaders series{row.id, row.series_uid, row.own, {}, {row.pixel_code, row.pixel_text}};
+        SeriesHeaders series{row.id, row.series_uid, row.own, {}};
+        // With more slices the pixels are looked at again: see write().
+        if (!has_slices) series.by_pixels = {row.pixel_code, row.pixel_text};
         for (const InstanceRow& one : stored.rows[i])
             series.slices.push_back({one.id, row.own ? nullptr : header_of(one)});
         study.push_back(std::move(series));

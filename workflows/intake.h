@@ -63,7 +63,7 @@ class Intake {
     struct Stored;
 
     Status follow_clock();
-    Result<Judged> judge(std::int64_t study_id);
+    Result<Judged> judge(std::int64_t study_id, bool has_slices);
     void judge_urgency(Judged& judged, const Stored& stored);
     const storage::InstanceHeader* header_of(const storage::InstanceRow& row);
     Status write(storage::Connection& db, const Judged& judged, bool has_slices, UtcMs now);

@@ -90,7 +90,8 @@ Result<StudyWork::Task> StudyWork::load(const JobRow& job) {
 
 Status StudyWork::work(const JobRow& job, const std::atomic<bool>& stopping) {
     SCOPENODE_ASSIGN(Task task, load(job));
-    if (task.study.crashes >= kMostCrashes || task.study.kills >= kMostKills)
+    // With its report stored only pictures are missing, which give up by themselves (study_store.cpp).
+    if (!task.has_result && (task.study.crashes >= kMostCrashes || task.study.kills >= kMostKills))
         return fail(Code::kInternal,
                     "work on it ended the program {} times: `scopenode jobs retry {}` tries again",
                     task.study.crashes + task.study.kills, job.id);
@@ -239,12 +240,13 @@ Status StudyWork::refuse_series(const Task& task) {
                  task.refused->text);
     const UtcMs now = p_.clock.now();
     return p_.index.write([&](Connection& db) -> Status {
-        SCOPENODE_TRY(set_pixel_reason(db, task.set.series_id, task.refused->code, task.refused->text));
         SCOPENODE_TRY(finish_job(db, task.job, now));
         SCOPENODE_TRY(end_work(db, {task.job.study_id}));
         SCOPENODE_TRY(forget_deaths(db, task.job.study_id));
         SCOPENODE_ASSIGN(const auto study, study_by_id(db, task.job.study_id));
+        // While more arrives, the judgement of this part of the stack is worth nothing.
         if (study && !study->due) {
+            SCOPENODE_TRY(set_pixel_reason(db, task.set.series_id, task.refused->code, task.refused->text));
             SCOPENODE_TRY(set_study_due(db, study->id, now, now));
             SCOPENODE_TRY(set_completed_by(db, study->id, "pixels"));
         }
