@@ -127,10 +127,9 @@ Result<std::string> reprocess(Connection& db, UtcMs now, const std::string& sett
 }
 
 Result<std::string> make_stat(Connection& db, UtcMs now, const std::string& uid) {
-    constexpr int kStat = 2;
     SCOPENODE_ASSIGN(const auto study, study_named(db, uid));
-    SCOPENODE_TRY(set_study_priority(db, study.id, kStat, "a person"));
-    SCOPENODE_TRY(set_job_priority(db, study.id, kStat));
+    SCOPENODE_TRY(set_study_priority(db, study.id, kPriorityStat, "a person"));
+    SCOPENODE_TRY(set_job_priority(db, study.id, kPriorityStat));
     SCOPENODE_TRY(note(db, now, "study made STAT", uid));
     return fmt::format("study {} goes before routine ones", uid);
 }

@@ -44,13 +44,11 @@ std::string lower(std::string text) {
     return text;
 }
 
-constexpr int kStat = 2;
-
 /// Of (0040,1003) and its retired forerunner: STAT and its like, HIGH, anything else.
 int requested_priority(const std::string& text) {
     const std::string word = lower(text);
     for (const char* urgent : {"stat", "emergency", "urgent"})
-        if (word == urgent) return kStat;
+        if (word == urgent) return kPriorityStat;
     return word == "high" ? 1 : 0;
 }
 
@@ -201,7 +199,7 @@ void Intake::judge_urgency(Judged& judged, const Stored& stored) {
             if (row.received >= last) judged.last_caller = row.calling_ae;
             last = std::max(last, row.received);
             if (std::find(callers.begin(), callers.end(), row.calling_ae) != callers.end())
-                raise(kStat, "sent by " + row.calling_ae);
+                raise(kPriorityStat, "sent by " + row.calling_ae);
             if (const auto* header = header_of(row)) {
                 judged.expected = std::max(judged.expected, header->study_objects);
                 raise(requested_priority(header->requested_priority),
@@ -211,7 +209,7 @@ void Intake::judge_urgency(Judged& judged, const Stored& stored) {
     }
     for (const auto& words : settings_.intake.stat_descriptions)
         if (lower(stored.study.description).find(lower(words)) != std::string::npos)
-            raise(kStat, "study description with '" + words + "'");
+            raise(kPriorityStat, "study description with '" + words + "'");
 }
 
 CompletionRules Intake::rules_for(const std::string& caller) const {

@@ -45,6 +45,7 @@ struct NewJob {
     std::string request;
 };
 /// A step of priority is worth this much waiting: a routine job that has waited longer goes first (ageing).
+constexpr int kPriorityStat = 2;
 constexpr UtcMs kPriorityStepMs = 30 * 60 * 1000;
 /// One open (queued or running) job per (kind, study, revision): adding it again returns the open one.
 Result<std::int64_t> add_job(Connection& db, const NewJob& job, UtcMs now);

@@ -144,17 +144,6 @@ void read_people(DcmItem& dataset, AmendedReport& report, const std::string& zon
     others(DCM_ParticipantSequence, "participant");
 }
 
-std::vector<AmendedReport::Document> documents(DcmItem& dataset, const DcmTagKey& tag) {
-    std::vector<AmendedReport::Document> all;
-    for (DcmItem* study : items_of(dataset, tag))
-        for (DcmItem* series : items_of(*study, DCM_ReferencedSeriesSequence))
-            for (DcmItem* one : items_of(*series, DCM_ReferencedSOPSequence))
-                all.push_back({text_of(*study, DCM_StudyInstanceUID), text_of(*series, DCM_SeriesInstanceUID),
-                               text_of(*one, DCM_ReferencedSOPClassUID),
-                               text_of(*one, DCM_ReferencedSOPInstanceUID)});
-    return all;
-}
-
 AmendedReport header_of(DcmItem& dataset, const std::string& zone) {
     AmendedReport report;
     report.sop_class_uid = text_of(dataset, DCM_SOPClassUID);
@@ -172,8 +161,8 @@ AmendedReport header_of(DcmItem& dataset, const std::string& zone) {
     };
     report.content_time = time(DCM_ContentDate, DCM_ContentTime);
     report.created = time(DCM_InstanceCreationDate, DCM_InstanceCreationTime);
-    report.predecessors = documents(dataset, DCM_PredecessorDocumentsSequence);
-    for (const auto& one : documents(dataset, DCM_CurrentRequestedProcedureEvidenceSequence))
+    report.predecessors = referenced_documents(dataset, DCM_PredecessorDocumentsSequence);
+    for (const auto& one : referenced_documents(dataset, DCM_CurrentRequestedProcedureEvidenceSequence))
         report.evidence.push_back(one.sop_instance_uid);
     for (DcmItem* equipment : items_of(dataset, DCM_ContributingEquipmentSequence))
         if (text_of(*equipment, DCM_Manufacturer) == kManufacturer)

@@ -9,6 +9,7 @@
 
 #include "base/core/clock.h"
 #include "workflows/results/codes.h"
+#include "workflows/results/report_document.h"
 #include "workflows/study.h"
 
 namespace scopenode::workflows {
@@ -38,11 +39,8 @@ struct AmendedReport {
     std::string completion, completion_description, verification, preliminary;
     std::string timezone_offset;
     GivenTime content_time, created;
-    struct Document {
-        std::string study_uid, series_uid, sop_class_uid, sop_instance_uid;
-    };
-    std::vector<Document> predecessors;  ///< all of them, in the order of the document
-    std::vector<std::string> evidence;   ///< SOP instance UIDs of (0040,A375)
+    std::vector<ReferencedDocument> predecessors;  ///< all of them, in the order of the document
+    std::vector<std::string> evidence;             ///< SOP instance UIDs of (0040,A375)
     /// Verifying Observer Sequence, Author Observer Sequence, Participant Sequence.
     struct Person {
         std::string kind;  ///< verifier, author, participant

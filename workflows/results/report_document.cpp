@@ -164,4 +164,15 @@ Result<ContentItem> ReportDocument::content() const {
     });
 }
 
+std::vector<ReferencedDocument> referenced_documents(DcmItem& dataset, const DcmTagKey& tag) {
+    std::vector<ReferencedDocument> all;
+    for (DcmItem* study : items_of(dataset, tag))
+        for (DcmItem* series : items_of(*study, DCM_ReferencedSeriesSequence))
+            for (DcmItem* one : items_of(*series, DCM_ReferencedSOPSequence))
+                all.push_back({text_of(*study, DCM_StudyInstanceUID), text_of(*series, DCM_SeriesInstanceUID),
+                               text_of(*one, DCM_ReferencedSOPClassUID),
+                               text_of(*one, DCM_ReferencedSOPInstanceUID)});
+    return all;
+}
+
 }  // namespace scopenode::workflows

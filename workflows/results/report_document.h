@@ -49,4 +49,11 @@ std::vector<DcmItem*> items_of(DcmItem& item, const DcmTagKey& tag);
 /// The first item of a sequence of codes.
 CodedEntry code_of(DcmItem& item, const DcmTagKey& tag);
 
+/// Another object that a document names: of its evidence, its predecessors.
+struct ReferencedDocument {
+    std::string study_uid, series_uid, sop_class_uid, sop_instance_uid;
+};
+/// Below a sequence of studies with series, in the order of the document.
+std::vector<ReferencedDocument> referenced_documents(DcmItem& dataset, const DcmTagKey& tag);
+
 }  // namespace scopenode::workflows

@@ -72,16 +72,6 @@ class Reader {
     const CodeTable& codes_ = CodeTable::embedded();
 };
 
-/// SOP instance UIDs below a sequence of studies with series.
-std::vector<std::string> referenced(DcmItem& dataset, const DcmTagKey& tag) {
-    std::vector<std::string> uids;
-    for (DcmItem* study : items_of(dataset, tag))
-        for (DcmItem* series : items_of(*study, DCM_ReferencedSeriesSequence))
-            for (DcmItem* instance : items_of(*series, DCM_ReferencedSOPSequence))
-                uids.push_back(text_of(*instance, DCM_ReferencedSOPInstanceUID));
-    return uids;
-}
-
 Result<ReadReport> read(const std::filesystem::path& path) {
     SCOPENODE_TRY(check_codes());
     SCOPENODE_ASSIGN(const ReportDocument document, ReportDocument::open(path));
@@ -95,9 +85,10 @@ Result<ReadReport> read(const std::filesystem::path& path) {
     report.patient_id = text_of(dataset, DCM_PatientID);
     report.patient_name = text_of(dataset, DCM_PatientName);
     report.series_description = text_of(dataset, DCM_SeriesDescription);
-    const auto before = referenced(dataset, DCM_PredecessorDocumentsSequence);
-    if (!before.empty()) report.predecessor_sop_instance_uid = before.front();
-    report.evidence = referenced(dataset, DCM_CurrentRequestedProcedureEvidenceSequence);
+    const auto before = referenced_documents(dataset, DCM_PredecessorDocumentsSequence);
+    if (!before.empty()) report.predecessor_sop_instance_uid = before.front().sop_instance_uid;
+    for (const auto& one : referenced_documents(dataset, DCM_CurrentRequestedProcedureEvidenceSequence))
+        report.evidence.push_back(one.sop_instance_uid);
     SCOPENODE_ASSIGN(const ContentItem root, document.content());
     Reader(report).walk(root);
     return report;

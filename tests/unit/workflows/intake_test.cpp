@@ -225,3 +225,70 @@ TEST_CASE("Why there is no result is said first in every state") {
     CHECK(instance->find("received") != std::string::npos);
     CHECK(instance->find("eligible") != std::string::npos);
 }
+
+TEST_CASE("A part of a stack that is no head by its pixels is no reason against all of it") {
+    Loop loop;
+    loop.settings.intake.pixel_gate = true;
+    SmallStudy head;
+    head.is_head = true;
+    loop.receive(head, 13, 8);  // too bright for brain
+    loop.quiet();
+    loop.receive(head, 12, 1);
+    loop.pass();  // more arrives before the job of the first slices begins
+    CHECK(loop.work_once());
+    CHECK(state_of(loop, head) == "receiving");
+    CHECK(loop.why(head.study_uid)["series"][0]["eligible"] == true);
+    loop.quiet();
+    CHECK(loop.work_once());
+    loop.pass();
+    CHECK(state_of(loop, head) == "not_eligible");
+    loop.receive(head, 0, 12);
+    loop.quiet();
+    CHECK(loop.work_once());
+    CHECK(state_of(loop, head) == "done");
+    CHECK(loop.show(head.study_uid)["slices"].size() == 21);
+    CHECK(loop.model.slices_seen == 21);
+}
+
+TEST_CASE("More slices make the pixels of a refused series looked at again although they complete it at once") {
+    Loop loop;
+    loop.settings.intake.pixel_gate = true;
+    SmallStudy head;
+    head.is_head = true;
+    loop.receive(head, 13, 8);
+    loop.quiet();
+    CHECK(loop.work_once());
+    loop.pass();
+    CHECK(state_of(loop, head) == "not_eligible");
+    CHECK(loop.why(head.study_uid)["no_result"]["code"] == "HU_IMPLAUSIBLE");
+    loop.receive(head, 0, 13);
+    REQUIRE(workflows::run_command(*loop.index, loop.settings, loop.clock,
+                                   {"studies", "complete", head.study_uid}));
+    loop.pass();  // arrival and completion in one pass
+    CHECK(loop.work_once());
+    CHECK(state_of(loop, head) == "done");
+}
+
+TEST_CASE("A wish for another model is heard although the last job failed") {
+    Loop loop;
+    const SmallStudy study;
+    loop.receive(study, 0, 9);
+    loop.quiet();
+    REQUIRE(workflows::run_command(*loop.index, loop.settings, loop.clock, {"jobs", "cancel", "1"}));
+    test::FakeModel other;
+    loop.other_model = [&](const std::string& id) -> Result<std::shared_ptr<const ml::Model>> {
+        CHECK(id == "beef");
+        return std::shared_ptr<const ml::Model>(&other, [](const ml::Model*) {});
+    };
+    loop.restart();
+    REQUIRE(loop.index->write([](storage::Connection& db) {
+        return storage::add_model(db, {"beef", std::string(64, 'b'), "Other", "models/beef", 1, false});
+    }));
+    REQUIRE(workflows::run_command(*loop.index, loop.settings, loop.clock,
+                                   {"studies", "reprocess", study.study_uid, "--model", "beef"}));
+    loop.pass();
+    CHECK(loop.work_once());
+    CHECK(state_of(loop, study) == "done");
+    CHECK(other.slices_seen == 9);
+    CHECK(loop.model.slices_seen == 0);
+}

@@ -334,6 +334,18 @@ TEST_CASE("Pictures that end the program again and again are given up and the re
     CHECK(shown["reasons"][0]["code"] == "OVERLAYS_LEFT_OUT");
 }
 
+TEST_CASE("However often the program dies at the pictures a reported study has not failed") {
+    Loop loop;
+    const SmallStudy study;
+    die_after_report(loop, study);
+    for (int i = 0; i < 8; ++i) {
+        REQUIRE(loop.index->write([](storage::Connection& db) { return storage::begin_work(db, {1}); }));
+        loop.restart(i < 4);
+    }
+    CHECK(loop.work_once());
+    CHECK(loop.show(study.study_uid)["state"] == "done");
+}
+
 TEST_CASE("Pictures of a report whose slices have changed since are not made") {
     Loop loop;
     const SmallStudy study;
