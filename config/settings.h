@@ -60,6 +60,9 @@ struct Settings {
         std::string precision = "fp32";   ///< or "bf16", of the CNNs
         bool rsna_rescale_quirk = false;  ///< undo it where headers have it; for research data only
     } inference;
+    struct Reports {
+        bool not_eligible = false;  ///< a study without an eligible series gets a short report that says why
+    } reports;
     struct Archive {
         std::uint64_t keep_free_mb = 512;
     } archive;

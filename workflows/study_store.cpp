@@ -117,7 +117,8 @@ Status StudyWork::store_report(const Task& task, const StudyAnalysis& analysis) 
     SCOPENODE_ASSIGN(const auto objects, reports(task, analysis));
     std::vector<std::string> kept_here;
     const auto destinations = allowed_destinations(task, &kept_here);
-    std::string summary = study_json(analysis, "done", task.job.revision, {});
+    const bool is_short = analysis.slices.empty();
+    std::string summary = study_json(analysis, is_short ? "not_eligible" : "done", task.job.revision, {});
     if (!kept_here.empty())
         summary = with_reason(
             summary, reason(reasons::kDemonstrationNotSent, "Kept from: " + joined(kept_here) + "."));
@@ -138,7 +139,8 @@ Status StudyWork::store_report(const Task& task, const StudyAnalysis& analysis) 
             "revision {}, {}, {} slices, model {}, program {}, settings {}{}", task.job.revision,
             objects.front().sop_instance_uid, analysis.slices.size(), analysis.model_id, p_.program_version,
             p_.settings.revision, kept_here.empty() ? "" : ", demonstration kept from " + joined(kept_here));
-        return add_audit(db, audit);
+        SCOPENODE_TRY(add_audit(db, audit));
+        return is_short ? finish(db, task.job) : Status();
     }));
     log::info("work", "study {} revision {}: report over {} slices{}", task.study.study_uid,
               task.job.revision, analysis.slices.size(), analysis.determined ? "" : ", undetermined");
@@ -198,6 +200,7 @@ bool StudyWork::may_go_on(const Task& task) const {
 
 Status StudyWork::store(const Task& task, const StudyAnalysis& analysis) {
     if (!task.has_result) SCOPENODE_TRY(store_report(task, analysis));
+    if (analysis.slices.empty()) return {};  // a short report has no pictures
     const Status companions_stored = store_companions(task, analysis);
     if (companions_stored) return {};
     const Error& error = companions_stored.error();

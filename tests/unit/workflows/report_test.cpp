@@ -288,6 +288,15 @@ TEST_CASE("a report of the wrong study is refused") {
     analysis = sample_analysis(9);
     analysis.slices.clear();
     CHECK(encode_report(analysis, sample_context()).error().code == Code::kInvalidArgument);
+    // Without slices it has to say why, and name an image.
+    analysis = undetermined_analysis(9);
+    analysis.slices.clear();
+    CHECK(encode_report(analysis, sample_context()).error().message.find("illegal UID") != std::string::npos);
+    analysis.header.sop_class_uid = "1.2.840.10008.5.1.4.1.1.2";
+    analysis.header.sop_instance_uid = uid_from_text("image");
+    CHECK(encode_report(analysis, sample_context()));
+    analysis.reasons.clear();
+    CHECK(encode_report(analysis, sample_context()).error().code == Code::kInvalidArgument);
 }
 
 TEST_CASE("foreign files are read or refused in peace") {
