@@ -25,6 +25,7 @@ struct EligibleSet {
     std::int64_t series_id = 0;
     std::string series_uid;
     std::vector<storage::InstanceRow> slices;
+    std::vector<std::string> codes;  ///< of all images of the series: why one is left out, "" when it is not
     std::string digest;
 };
 Result<EligibleSet> eligible_set(storage::Connection& db, std::int64_t study_id);

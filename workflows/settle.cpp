@@ -28,8 +28,11 @@ Result<EligibleSet> eligible_set(Connection& db, std::int64_t study_id) {
     for (const SeriesRow& series : all) {
         if (!series.judged || !series.eligible) continue;
         SCOPENODE_ASSIGN(auto rows, instances_of(db, series.id));
+        std::vector<std::string> codes;
+        for (const auto& row : rows) codes.push_back(row.eligible ? "" : row.reason_code);
         std::erase_if(rows, [](const InstanceRow& row) { return !row.eligible; });
         if (rows.empty()) continue;
+        set.codes = std::move(codes);
         set.series_id = series.id;
         set.series_uid = series.series_uid;
         set.slices = std::move(rows);

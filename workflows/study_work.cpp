@@ -239,6 +239,7 @@ Result<StudyAnalysis> StudyWork::analyse(Task& task, const std::atomic<bool>& st
     if (auto said = rescale_reason(task.set.series_uid, all, rescale_of(p_.settings)))
         analysis.reasons.push_back(std::move(*said));
     for (auto& remark : series_remarks(all)) analysis.reasons.push_back(std::move(remark));
+    for (auto& remark : left_out_remarks(task.set.codes)) analysis.reasons.push_back(std::move(remark));
     if (analysis.slices.empty())
         return fail(Code::kUnsupported, "no slice of series {} could be decoded", task.set.series_uid);
     const auto usable = static_cast<int>(analysis.slices.size());

@@ -59,7 +59,7 @@ struct ReadReport {
     std::vector<Finding> findings;
     std::vector<std::string> evidence;    ///< SOP instance UIDs of (0040,A375)
     std::string patient_id, patient_name, series_description;   ///< UTF-8
-    std::vector<std::string> reasons;     ///< why findings are undetermined
+    std::vector<std::string> reasons;     ///< why findings are undetermined; remarks where they are not
     std::string conclusion, intended_use, algorithm_name, algorithm_version, manifest_sha256;
 };
 Result<ReadReport> read_report(const std::filesystem::path& file);
