@@ -17,7 +17,7 @@ struct Destination {
     bool warnings_are_success = true;         ///< a C-STORE status of 0xB000 to 0xBFFF ends a delivery well
     /// Which results it gets.
     struct Bundle {
-        std::string sr = "comprehensive3d";  ///< or comprehensive, enhanced, basic_text, none
+        std::string sr = "comprehensive3d";  ///< or comprehensive, enhanced, basic_text, none, auto
         bool overlays = true, key_objects = true, presentation_states = false;
     } bundle = {};
     bool is_loopback() const;

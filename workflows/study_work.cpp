@@ -105,6 +105,7 @@ Status StudyWork::work(const JobRow& job, const std::atomic<bool>& stopping) {
     const bool is_short = task.set.slices.empty();
     if (task.has_result ? is_short || !may_go_on(task) : is_short && !task.witness)
         return p_.index.write([&](Connection& db) { return finish(db, job); });
+    SCOPENODE_TRY(choose_destinations(task));
     SCOPENODE_ASSIGN(const auto analysis, is_short ? without_series(task) : analyse(task, stopping));
     if (task.refused) return refuse_series(task);
     const Status stored = store(task, analysis);

@@ -58,6 +58,8 @@ class StudyWork {
         std::vector<Reason> series_reasons;  ///< likewise
         std::shared_ptr<const ml::Model> model;
         bool send = true;        ///< to the destinations
+        std::vector<config::Destination> destinations;  ///< that its results go to, in the form that they take
+        std::vector<std::string> kept_from;  ///< those that must not get results of a demonstration model
         std::optional<Reason> refused;  ///< what the pixels of the series say against it
         std::vector<storage::SliceScoreRow> scores;
         std::vector<storage::SliceFault> faults;
@@ -89,8 +91,7 @@ class StudyWork {
     Result<Companions> companions(const Task& task, const StudyAnalysis& analysis);
     storage::ResultRow result_row(const Task& task, const StudyAnalysis& analysis,
                                   const EncodedObject& object) const;
-    std::vector<config::Destination> allowed_destinations(const Task& task,
-                                                          std::vector<std::string>* kept_here) const;
+    Status choose_destinations(Task& task);
     bool may_go_on(const Task& task) const;
     Status finish(storage::Connection& db, const storage::JobRow& job);
     Status end_badly(const storage::JobRow& job, const Error& error);

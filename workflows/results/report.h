@@ -40,6 +40,7 @@ Result<EncodedObject> encode_report(const StudyAnalysis& analysis, const ReportC
                                     SrClass sr_class = SrClass::kComprehensive3d);
 /// "sr-basic"
 std::string kind_of(SrClass sr_class);
+std::string sop_class_of(SrClass sr_class);
 
 /// 2.25. plus a hash of node UID, study, revision, manifest, kind, SOP class and index (design promise 3).
 std::string result_uid(const ReportContext& context, const StudyAnalysis& analysis, const std::string& kind,

@@ -56,6 +56,10 @@ std::string kind_of(SrClass sr_class) {
     return form_of(sr_class).kind;
 }
 
+std::string sop_class_of(SrClass sr_class) {
+    return std::string(form_of(sr_class).sop_class_uid);
+}
+
 Result<EncodedObject> encode_report(const StudyAnalysis& analysis, const ReportContext& context,
                                     SrClass sr_class) {
     SCOPENODE_TRY(check_reportable(analysis));
