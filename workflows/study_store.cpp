@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "storage/dicom/rescale.h"
 #include "storage/index/audit.h"
 #include "storage/index/catalog.h"
 #include "workflows/reasons.h"
@@ -156,9 +157,11 @@ Result<Companions> StudyWork::companions(const Task& task, const StudyAnalysis& 
     std::map<std::string, std::filesystem::path> files;
     for (const InstanceRow& slice : task.set.slices)
         files[slice.sop_instance_uid] = p_.archive.absolute(slice.path);
-    const SliceSource source{
-        [&](const AnalysedSlice& slice) { return files.at(slice.sop_instance_uid); },
-        [&](const std::filesystem::path& path) { return p_.pixels.read(path, rescale_of(p_.settings)); }};
+    const SliceSource source{[&](const AnalysedSlice& slice) { return files.at(slice.sop_instance_uid); },
+                             [&](const std::filesystem::path& path) {
+                                 return p_.pixels.read(path,
+                                                       rescale_of(p_.settings.inference.rsna_rescale_quirk));
+                             }};
     const bool states = std::any_of(task.destinations.begin(), task.destinations.end(),
                                     [](const auto& d) { return d.bundle.presentation_states; });
     return encode_companions(analysis, context, *task.model, source, states);
@@ -203,6 +206,8 @@ Status StudyWork::store(const Task& task, const StudyAnalysis& analysis) {
     const Status companions_stored = store_companions(task, analysis);
     if (companions_stored) return {};
     const Error& error = companions_stored.error();
+    if (error.code == Code::kCancelled)
+        return fail(Code::kCancelled, "its report is stored, its pictures are not: {}", error.message);
     if (error.code == Code::kConflict || (error.retryable() && task.job.attempts < kMostPictureAttempts))
         return companions_stored;
     // The report stands: its study has not failed.

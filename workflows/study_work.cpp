@@ -7,6 +7,7 @@
 
 #include "base/core/ids.h"
 #include "base/log.h"
+#include "storage/dicom/rescale.h"
 #include "storage/index/audit.h"
 #include "storage/index/catalog.h"
 #include "workflows/analysis.h"
@@ -237,7 +238,8 @@ Result<StudyAnalysis> StudyWork::analyse(Task& task, const std::atomic<bool>& st
     SCOPENODE_TRY(check_identity(task, headers));
     std::vector<const InstanceHeader*> all;
     for (const InstanceHeader& header : headers) all.push_back(&header);
-    if (auto said = rescale_reason(task.set.series_uid, all, rescale_of(p_.settings)))
+    if (auto said =
+            rescale_reason(task.set.series_uid, all, rescale_of(p_.settings.inference.rsna_rescale_quirk)))
         analysis.reasons.push_back(std::move(*said));
     for (auto& remark : series_remarks(all)) analysis.reasons.push_back(std::move(remark));
     for (auto& remark : left_out_remarks(task.set.codes)) analysis.reasons.push_back(std::move(remark));
