@@ -41,7 +41,8 @@ Settings settings_of(const json& document) {
     Settings s;
     const auto part = [&](const char* key) { return document.value(key, json::object()); };
     const json site = part("site"), dimse = part("dimse"), http = part("http"), intake = part("intake"),
-               inference = part("inference"), archive = part("archive"), delivery = part("delivery");
+               inference = part("inference"), reports = part("reports"), archive = part("archive"),
+               delivery = part("delivery");
     take(site, "name", s.site.name);
     take(site, "time_zone", s.site.time_zone);
     take(site, "default_issuer", s.site.default_issuer);
@@ -67,6 +68,7 @@ Settings settings_of(const json& document) {
     take(inference, "batch", s.inference.batch);
     take(inference, "precision", s.inference.precision);
     take(inference, "rsna_rescale_quirk", s.inference.rsna_rescale_quirk);
+    take(reports, "not_eligible", s.reports.not_eligible);
     take(archive, "keep_free_mb", s.archive.keep_free_mb);
     take(delivery, "first_retry_seconds", s.delivery.first_retry_seconds);
     take(delivery, "longest_retry_seconds", s.delivery.longest_retry_seconds);
@@ -173,6 +175,7 @@ std::string settings_json(const Settings& s) {
                         {"batch", s.inference.batch},
                         {"precision", s.inference.precision},
                         {"rsna_rescale_quirk", s.inference.rsna_rescale_quirk}};
+    out["reports"] = {{"not_eligible", s.reports.not_eligible}};
     out["archive"] = {{"keep_free_mb", s.archive.keep_free_mb}};
     out["delivery"] = {{"first_retry_seconds", s.delivery.first_retry_seconds},
                        {"longest_retry_seconds", s.delivery.longest_retry_seconds}};

@@ -17,7 +17,7 @@ struct Destination {
     bool warnings_are_success = true;         ///< a C-STORE status of 0xB000 to 0xBFFF ends a delivery well
     /// Which results it gets.
     struct Bundle {
-        std::string sr = "comprehensive3d";  ///< or comprehensive, enhanced, basic_text, none
+        std::string sr = "comprehensive3d";  ///< or comprehensive, enhanced, basic_text, none, auto
         bool overlays = true, key_objects = true, presentation_states = false;
     } bundle = {};
     bool is_loopback() const;
@@ -60,6 +60,9 @@ struct Settings {
         std::string precision = "fp32";   ///< or "bf16", of the CNNs
         bool rsna_rescale_quirk = false;  ///< undo it where headers have it; for research data only
     } inference;
+    struct Reports {
+        bool not_eligible = false;  ///< a study without an eligible series gets a short report that says why
+    } reports;
     struct Archive {
         std::uint64_t keep_free_mb = 512;
     } archive;

@@ -111,6 +111,9 @@ Result<std::string> reprocess(Connection& db, UtcMs now, const std::string& sett
     SCOPENODE_ASSIGN(const auto current, current_result(db, study.id, "sr"));
     if (current && current->eligible_set == set.digest && options.empty()) {
         SCOPENODE_ASSIGN(const bool other, other_rules(db, *current, settings_revision));
+        if (!other && set.slices.empty())
+            return fmt::format("nothing done: revision {} says already why no series of study {} is eligible",
+                               study.revision, uid);
         if (!other)
             return fmt::format(
                 "nothing done: revision {} covers all {} eligible slices of study {}, and the same slices, "
@@ -122,7 +125,7 @@ Result<std::string> reprocess(Connection& db, UtcMs now, const std::string& sett
     SCOPENODE_TRY(forget_faults(db, study.id));
     SCOPENODE_TRY(note(db, now, "study reprocessed", uid));
     SCOPENODE_TRY(complete(db, now, uid));
-    return fmt::format("study {} is judged again and gets revision {}, when a series is eligible", uid,
+    return fmt::format("study {} is judged again and gets revision {}, if there is one to make", uid,
                        study.revision + 1);
 }
 
@@ -147,8 +150,10 @@ Result<std::string> cancel(Connection& db, UtcMs now, std::int64_t id) {
     SCOPENODE_ASSIGN(const auto job, find_job(db, id));
     if (job) {
         SCOPENODE_ASSIGN(const auto study, study_by_id(db, job->study_id));
-        if (study && !study->due)
-            SCOPENODE_TRY(set_study_state(db, study->id, study->revision > 0 ? "done" : "failed"));
+        if (study && !study->due) {
+            SCOPENODE_ASSIGN(const auto state, settled_state(db, study->id));
+            SCOPENODE_TRY(set_study_state(db, study->id, study->revision > 0 ? state : "failed"));
+        }
     }
     SCOPENODE_TRY(note(db, now, "job cancelled", std::to_string(id)));
     return fmt::format("job {} is cancelled", id);

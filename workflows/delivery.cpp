@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "workflows/results/bundle.h"
 #include "workflows/retry.h"
 
 namespace scopenode::workflows {
@@ -164,10 +165,23 @@ Result<bool> Delivery::ready_for(Run& run, const OutboxRow& row) {
     return false;
 }
 
+// A report that is stored is never written in another form; the next ones are.
+std::string Delivery::not_taken(const Run& run, const OutboxRow& row) const {
+    std::string text = fmt::format("the peer takes no objects of class {}", row.sop_class_uid);
+    const auto next = with_sr_class(run.destination, run.standing.profile);
+    const auto wanted = sr_class_of(next);
+    if (run.destination.bundle.sr != "auto" || row.rank != delivery_rank("sr") || !wanted ||
+        !run.association->takes(sop_class_of(*wanted)))
+        return text;
+    return text + fmt::format(
+                      "; it takes {}, which later reports are sent as: `scopenode studies reprocess {} "
+                      "--force` makes this one so",
+                      next.bundle.sr, row.study_uid);
+}
+
 Status Delivery::deliver(Run& run, const OutboxRow& row) {
     if (!run.association->takes(row.sop_class_uid))
-        return refuse(run, row, fmt::format("the peer takes no objects of class {}", row.sop_class_uid),
-                      kSopClassNotTaken);
+        return refuse(run, row, not_taken(run, row), kSopClassNotTaken);
     SCOPENODE_ASSIGN(auto bytes,
                      index_.read([&](Connection& db) { return result_bytes(db, row.sop_instance_uid); }));
     if (!bytes)

@@ -62,6 +62,7 @@ class Delivery {
     Status learn(Run& run);
     Result<bool> ready_for(Run& run, const storage::OutboxRow& row);
     Status deliver(Run& run, const storage::OutboxRow& row);
+    std::string not_taken(const Run& run, const storage::OutboxRow& row) const;
     Status answered(Run& run, const storage::OutboxRow& row, const StoreAnswer& answer);
     Status refuse(Run& run, const storage::OutboxRow& row, const std::string& error, const char* reason);
     Status wait_on(Run& run, const storage::OutboxRow& row, const std::string& error, UtcMs next);

@@ -250,7 +250,7 @@ Status Intake::write(Connection& db, const Judged& judged, bool has_slices, UtcM
     }
     SCOPENODE_TRY(add_evidence(db, study->id, {now, judgement.by, judgement.detail, true}));
     SCOPENODE_TRY(complete_study(db, study->id, judgement.by));
-    return settle_study(db, *study, now);
+    return settle_study(db, *study, settings_.reports.not_eligible, now);
 }
 
 }  // namespace scopenode::workflows

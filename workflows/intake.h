@@ -25,14 +25,19 @@ struct EligibleSet {
     std::int64_t series_id = 0;
     std::string series_uid;
     std::vector<storage::InstanceRow> slices;
+    std::vector<std::string> codes;  ///< of all images of the series: why one is left out, "" when it is not
     std::string digest;
 };
 Result<EligibleSet> eligible_set(storage::Connection& db, std::int64_t study_id);
 
 /// What is to be done with a study that is complete, in the caller's transaction: a job for the next revision
 /// when its eligible slices are not those of its current result or a person wants it done again, nothing otherwise.
-/// Sets the study's state.
-Status settle_study(storage::Connection& db, const storage::StudyRow& study, UtcMs now);
+/// Without eligible slices a job makes the short report that says so, once, if `report_not_eligible`. Sets the
+/// study's state.
+Status settle_study(storage::Connection& db, const storage::StudyRow& study, bool report_not_eligible, UtcMs now);
+/// The state of a study on which there is nothing to do: "done" when its current result is of eligible slices,
+/// "not_eligible" otherwise.
+Result<std::string> settled_state(storage::Connection& db, std::int64_t study_id);
 
 /// What the index knows of the arrival of a study; what only headers and open associations tell is left to the caller.
 Result<Arrival> arrival_of(storage::Connection& db, const storage::StudyRow& study, UtcMs now);

@@ -7,6 +7,7 @@
 #include "base/core/ids.h"
 #include "base/core/progress.h"
 #include "storage/dicom/pixels.h"
+#include "storage/dicom/rescale.h"
 #include "workflows/analysis.h"
 #include "workflows/node.h"
 #include "workflows/offline_studies.h"
@@ -20,10 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kBatch = 8;
-
-storage::Rescale rescale_of(const OfflineOptions& options) {
-    return options.rsna_rescale_quirk ? storage::Rescale::kRsnaQuirk : storage::Rescale::kAsTold;
-}
 
 bool is_one_patient(const Selection& chosen) {
     return std::all_of(chosen.slices.begin(), chosen.slices.end(), [&](const OfflineObject* object) {
@@ -56,7 +53,7 @@ Result<StudyAnalysis> analyse(const OfflineStudy& study, Selection& chosen, stor
         chosen.slices.empty() ? study.series.front().front()->header : chosen.slices.front()->header;
     analysis.series_uid = chosen.series_uid;
     analysis.reasons = std::move(chosen.reasons);
-    const auto rescale = rescale_of(options);
+    const auto rescale = storage::rescale_of(options.rsna_rescale_quirk);
     std::vector<fs::path> files;
     std::vector<const storage::InstanceHeader*> headers;
     for (const OfflineObject* object : chosen.slices) {
@@ -138,9 +135,10 @@ Result<ResultFiles> write_results(StudyAnalysis& analysis, const Selection& chos
     };
     SCOPENODE_ASSIGN(const auto report, encode_report(analysis, context));
     SCOPENODE_ASSIGN(files.sr, write(report));
-    SCOPENODE_ASSIGN(const auto companions,
-                     encode_companions(analysis, context, *options.model,
-                                       source_of(chosen, pixels, rescale_of(options)), false));
+    SCOPENODE_ASSIGN(
+        const auto companions,
+        encode_companions(analysis, context, *options.model,
+                          source_of(chosen, pixels, storage::rescale_of(options.rsna_rescale_quirk)), false));
     for (const EncodedObject& object : companions.objects) {
         SCOPENODE_ASSIGN(auto path, write(object));
         if (object.kind == "ko")

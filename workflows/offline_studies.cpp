@@ -95,8 +95,12 @@ Selection select_slices(const OfflineStudy& study) {
         }
         chosen.eligible = true;
         chosen.series_uid = study.headers[s].series_uid;
-        for (std::size_t i = 0; i < judgement.slices.size(); ++i)
-            if (judgement.slices[i].reason_code.empty()) chosen.slices.push_back(study.series[s][i]);
+        std::vector<std::string> codes;
+        for (std::size_t i = 0; i < judgement.slices.size(); ++i) {
+            codes.push_back(judgement.slices[i].reason_code);
+            if (codes.back().empty()) chosen.slices.push_back(study.series[s][i]);
+        }
+        for (auto& remark : left_out_remarks(codes)) chosen.reasons.push_back(std::move(remark));
     }
     if (chosen.eligible) return chosen;
     std::size_t most = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <utility>
 
 namespace scopenode::workflows {
@@ -69,6 +70,17 @@ Reason reason(std::string_view code, const std::string& detail) {
     std::string text(sentence(code));
     if (!detail.empty()) text += " " + detail;
     return {std::string(code), text};
+}
+
+std::vector<Reason> left_out_remarks(std::span<const std::string> codes) {
+    std::map<std::pair<std::size_t, std::string>, int> counts;
+    for (const auto& code : codes)
+        if (!code.empty()) ++counts[{rank(code), code}];
+    std::vector<Reason> remarks;
+    for (const auto& [code, count] : counts)
+        remarks.push_back(
+            reason(code.second, fmt::format("{} of {} images of the series left out.", count, codes.size())));
+    return remarks;
 }
 
 }  // namespace scopenode::workflows

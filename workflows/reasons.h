@@ -2,6 +2,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "workflows/study.h"
 
@@ -51,5 +52,8 @@ std::string_view sentence(std::string_view code);
 Reason reason(std::string_view code, const std::string& detail = "");
 /// Place of a code in the table, which is the order in which reasons are looked for.
 std::size_t rank(std::string_view code);
+/// How many images of an eligible series are left out and why. `codes` are the reasons of all its images, ""
+/// of one that is used.
+std::vector<Reason> left_out_remarks(std::span<const std::string> codes);
 
 }  // namespace scopenode::workflows

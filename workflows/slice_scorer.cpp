@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "storage/dicom/rescale.h"
 #include "storage/index/results.h"
 #include "workflows/analysis.h"
 
@@ -21,10 +22,6 @@ std::vector<std::int64_t> studies_of(std::span<const WantedSlice> slices) {
 }
 
 }  // namespace
-
-Rescale rescale_of(const config::Settings& settings) {
-    return settings.inference.rsna_rescale_quirk ? Rescale::kRsnaQuirk : Rescale::kAsTold;
-}
 
 std::string score_key(const ml::Model& model, const config::Settings& settings) {
     return model.manifest_sha256() + (settings.inference.rsna_rescale_quirk ? "+rsna_rescale_quirk" : "");
@@ -107,9 +104,9 @@ Status SliceScorer::batch(std::span<const WantedSlice> slices) {
             return {};
         });
     };
-    SCOPENODE_ASSIGN(
-        const auto inferred,
-        infer_files(*p_.model, p_.pixels, files, p_.settings.inference.batch, rescale_of(p_.settings), keep));
+    SCOPENODE_ASSIGN(const auto inferred,
+                     infer_files(*p_.model, p_.pixels, files, p_.settings.inference.batch,
+                                 rescale_of(p_.settings.inference.rsna_rescale_quirk), keep));
     for (const auto& fault : inferred.faults) SCOPENODE_TRY(keep_fault(slices[fault.place], fault.text));
     return {};
 }

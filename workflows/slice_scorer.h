@@ -10,12 +10,10 @@
 #include "ml/model.h"
 #include "storage/archive/archive.h"
 #include "storage/dicom/pixel_reader.h"
-#include "storage/dicom/rescale.h"
 #include "storage/index/slices.h"
 
 namespace scopenode::workflows {
 
-storage::Rescale rescale_of(const config::Settings& settings);
 /// Under which the scores of a model are kept: values that were read otherwise have scores of their own.
 std::string score_key(const ml::Model& model, const config::Settings& settings);
 

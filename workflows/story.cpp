@@ -3,18 +3,13 @@
 #include "base/core/clock.h"
 #include "ml/labels.h"
 #include "workflows/intake.h"
+#include "workflows/not_eligible.h"
 #include "workflows/reasons.h"
 
 namespace scopenode::workflows {
 namespace {
 
 using namespace storage;
-
-std::string series_name(const SeriesRow& series) {
-    std::string name = "Series " + (series.series_number.empty() ? series.series_uid : series.series_number);
-    if (!series.description.empty()) name += " (" + series.description + ")";
-    return name;
-}
 
 Json no_files() {
     return {{"sr", Json()},
@@ -54,11 +49,9 @@ Result<Json> entry_without_result(Connection& db, const StudyRow& study) {
     json["slices"] = Json::array();
     json["files"] = no_files();
     json["reasons"] = Json::array();
-    SCOPENODE_ASSIGN(const auto all, series_of(db, study.id));
-    for (const SeriesRow& series : all)
-        if (series.judged && !series.eligible && !series.own)
-            json["reasons"].push_back(
-                {{"code", series.reason_code}, {"text", series_name(series) + ": " + series.reason_text}});
+    SCOPENODE_ASSIGN(const auto reasons, series_reasons(db, study.id));
+    for (const Reason& reason : reasons)
+        json["reasons"].push_back({{"code", reason.code}, {"text", reason.text}});
     return json;
 }
 

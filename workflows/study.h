@@ -30,7 +30,8 @@ struct AnalysedSlice {
 struct StudyAnalysis {
     storage::InstanceHeader header;            ///< of one eligible slice, read again from its file
     std::string series_uid;
-    std::vector<AnalysedSlice> slices;         ///< caudal to cranial
+    std::vector<AnalysedSlice> slices;         ///< caudal to cranial; none: no series is eligible, `header` is
+                                               ///< of any image of the study, which is the only evidence
     bool determined = true;                    ///< false: out of scope, every finding undetermined
     ml::Scores probabilities{};                ///< study level, calibrated
     std::array<Presence, ml::kLabelCount> findings{};

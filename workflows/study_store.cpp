@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "storage/dicom/rescale.h"
 #include "storage/index/audit.h"
 #include "storage/index/catalog.h"
 #include "workflows/reasons.h"
@@ -48,19 +49,21 @@ Status add_with_deliveries(Connection& db, const ResultRow& row, const std::stri
 
 }  // namespace
 
-std::vector<config::Destination> StudyWork::allowed_destinations(const Task& task,
-                                                                 std::vector<std::string>* kept_here) const {
-    std::vector<config::Destination> allowed;
-    for (const auto& destination : p_.settings.destinations) {
-        if (!task.send) continue;
-        if (!task.model->manifest().demonstration || destination.is_loopback() ||
-            destination.allow_demonstration) {
-            allowed.push_back(destination);
-        } else if (kept_here) {
-            kept_here->push_back(destination.name);
+// Once for all objects: what a peer takes may be learnt anew while they are made.
+Status StudyWork::choose_destinations(Task& task) {
+    if (!task.send) return {};
+    return p_.index.read([&](Connection& db) -> Status {
+        for (const auto& destination : p_.settings.destinations) {
+            if (task.model->manifest().demonstration && !destination.is_loopback() &&
+                !destination.allow_demonstration) {
+                task.kept_from.push_back(destination.name);
+                continue;
+            }
+            SCOPENODE_ASSIGN(const auto taken, profile_of(db, destination.name));
+            task.destinations.push_back(with_sr_class(destination, taken));
         }
-    }
-    return allowed;
+        return {};
+    });
 }
 
 ResultRow StudyWork::result_row(const Task& task, const StudyAnalysis& analysis,
@@ -86,7 +89,7 @@ Result<std::vector<EncodedObject>> StudyWork::reports(const Task& task, const St
     std::vector<EncodedObject> made;
     SCOPENODE_ASSIGN(auto first, encode_report(analysis, report_context(task)));
     made.push_back(std::move(first));
-    for (const auto& destination : allowed_destinations(task, nullptr)) {
+    for (const auto& destination : task.destinations) {
         const auto wanted = sr_class_of(destination);
         const bool there = std::any_of(made.begin(), made.end(),
                                        [&](const auto& object) { return wants(destination, object.kind); });
@@ -115,30 +118,31 @@ Result<ReportContext> StudyWork::context_of(const Task& task, const std::string&
 
 Status StudyWork::store_report(const Task& task, const StudyAnalysis& analysis) {
     SCOPENODE_ASSIGN(const auto objects, reports(task, analysis));
-    std::vector<std::string> kept_here;
-    const auto destinations = allowed_destinations(task, &kept_here);
-    std::string summary = study_json(analysis, "done", task.job.revision, {});
-    if (!kept_here.empty())
+    const bool is_short = analysis.slices.empty();
+    std::string summary = study_json(analysis, is_short ? "not_eligible" : "done", task.job.revision, {});
+    if (!task.kept_from.empty())
         summary = with_reason(
-            summary, reason(reasons::kDemonstrationNotSent, "Kept from: " + joined(kept_here) + "."));
+            summary, reason(reasons::kDemonstrationNotSent, "Kept from: " + joined(task.kept_from) + "."));
     SCOPENODE_TRY(p_.archive.store_own(bytes_of(objects), [&](Connection& db) -> Status {
         SCOPENODE_TRY(renew_lease(db, task.job, p_.clock.now() + kJobLeaseMs));
         SCOPENODE_TRY(supersede_results(db, task.study.id, task.job.revision));
         for (const EncodedObject& object : objects) {
             ResultRow row = result_row(task, analysis, object);
             row.summary = summary;
-            SCOPENODE_TRY(add_with_deliveries(db, row, object.bytes, destinations));
+            SCOPENODE_TRY(add_with_deliveries(db, row, object.bytes, task.destinations));
         }
         AuditRow audit;
         audit.time = p_.clock.now();
         audit.actor = "node";
         audit.action = "report made";
         audit.subject = task.study.study_uid;
-        audit.detail = fmt::format(
-            "revision {}, {}, {} slices, model {}, program {}, settings {}{}", task.job.revision,
-            objects.front().sop_instance_uid, analysis.slices.size(), analysis.model_id, p_.program_version,
-            p_.settings.revision, kept_here.empty() ? "" : ", demonstration kept from " + joined(kept_here));
-        return add_audit(db, audit);
+        audit.detail =
+            fmt::format("revision {}, {}, {} slices, model {}, program {}, settings {}{}", task.job.revision,
+                        objects.front().sop_instance_uid, analysis.slices.size(), analysis.model_id,
+                        p_.program_version, p_.settings.revision,
+                        task.kept_from.empty() ? "" : ", demonstration kept from " + joined(task.kept_from));
+        SCOPENODE_TRY(add_audit(db, audit));
+        return is_short ? finish(db, task.job) : Status();
     }));
     log::info("work", "study {} revision {}: report over {} slices{}", task.study.study_uid,
               task.job.revision, analysis.slices.size(), analysis.determined ? "" : ", undetermined");
@@ -153,18 +157,18 @@ Result<Companions> StudyWork::companions(const Task& task, const StudyAnalysis& 
     std::map<std::string, std::filesystem::path> files;
     for (const InstanceRow& slice : task.set.slices)
         files[slice.sop_instance_uid] = p_.archive.absolute(slice.path);
-    const SliceSource source{
-        [&](const AnalysedSlice& slice) { return files.at(slice.sop_instance_uid); },
-        [&](const std::filesystem::path& path) { return p_.pixels.read(path, rescale_of(p_.settings)); }};
-    const auto destinations = allowed_destinations(task, nullptr);
-    const bool states = std::any_of(destinations.begin(), destinations.end(),
+    const SliceSource source{[&](const AnalysedSlice& slice) { return files.at(slice.sop_instance_uid); },
+                             [&](const std::filesystem::path& path) {
+                                 return p_.pixels.read(path,
+                                                       rescale_of(p_.settings.inference.rsna_rescale_quirk));
+                             }};
+    const bool states = std::any_of(task.destinations.begin(), task.destinations.end(),
                                     [](const auto& d) { return d.bundle.presentation_states; });
     return encode_companions(analysis, context, *task.model, source, states);
 }
 
 Status StudyWork::store_companions(const Task& task, const StudyAnalysis& analysis) {
     SCOPENODE_ASSIGN(const Companions made, companions(task, analysis));
-    const auto destinations = allowed_destinations(task, nullptr);
     return p_.archive.store_own(bytes_of(made.objects), [&](Connection& db) -> Status {
         SCOPENODE_ASSIGN(const auto report, current_result(db, task.study.id, "sr"));
         if (!report || report->revision != task.job.revision)
@@ -172,7 +176,7 @@ Status StudyWork::store_companions(const Task& task, const StudyAnalysis& analys
         std::vector<std::string> kinds;
         for (const EncodedObject& object : made.objects) {
             SCOPENODE_TRY(
-                add_with_deliveries(db, result_row(task, analysis, object), object.bytes, destinations));
+                add_with_deliveries(db, result_row(task, analysis, object), object.bytes, task.destinations));
             kinds.push_back(object.kind);
         }
         if (made.left_out)
@@ -198,9 +202,12 @@ bool StudyWork::may_go_on(const Task& task) const {
 
 Status StudyWork::store(const Task& task, const StudyAnalysis& analysis) {
     if (!task.has_result) SCOPENODE_TRY(store_report(task, analysis));
+    if (analysis.slices.empty()) return {};  // a short report has no pictures
     const Status companions_stored = store_companions(task, analysis);
     if (companions_stored) return {};
     const Error& error = companions_stored.error();
+    if (error.code == Code::kCancelled)
+        return fail(Code::kCancelled, "its report is stored, its pictures are not: {}", error.message);
     if (error.code == Code::kConflict || (error.retryable() && task.job.attempts < kMostPictureAttempts))
         return companions_stored;
     // The report stands: its study has not failed.

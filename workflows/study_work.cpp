@@ -7,6 +7,7 @@
 
 #include "base/core/ids.h"
 #include "base/log.h"
+#include "storage/dicom/rescale.h"
 #include "storage/index/audit.h"
 #include "storage/index/catalog.h"
 #include "workflows/analysis.h"
@@ -24,6 +25,7 @@ constexpr int kMostAttempts = 8;
 constexpr UtcMs kFirstPauseMs = 5000;
 constexpr UtcMs kLongestPauseMs = 600000;
 constexpr UtcMs kMostTimeMs = 60 * 60 * 1000;
+constexpr std::size_t kMostSeriesNamed = 30;  // in a short report
 
 /// The fields that say whose images these are.
 std::array<std::string, 6> identity(const InstanceHeader& h) {
@@ -84,6 +86,11 @@ Result<StudyWork::Task> StudyWork::load(const JobRow& job) {
             if (result.revision >= job.revision) task.has_result = true;
             task.predecessor = std::move(result);
         }
+        const bool stands = task.predecessor && !task.predecessor->eligible_set.empty();
+        if (!p_.settings.reports.not_eligible || !task.set.slices.empty() || stands || task.study.due)
+            return task;
+        SCOPENODE_ASSIGN(task.witness, witness_of(db, task.study));
+        SCOPENODE_ASSIGN(task.series_reasons, series_reasons(db, job.study_id));
         return task;
     });
 }
@@ -96,9 +103,11 @@ Status StudyWork::work(const JobRow& job, const std::atomic<bool>& stopping) {
                     "work on it ended the program {} times: `scopenode jobs retry {}` tries again",
                     task.study.crashes + task.study.kills, job.id);
     SCOPENODE_TRY(read_request(task));
-    if (task.set.slices.empty() || (task.has_result && !may_go_on(task)))
+    const bool is_short = task.set.slices.empty();
+    if (task.has_result ? is_short || !may_go_on(task) : is_short && !task.witness)
         return p_.index.write([&](Connection& db) { return finish(db, job); });
-    SCOPENODE_ASSIGN(const auto analysis, analyse(task, stopping));
+    SCOPENODE_TRY(choose_destinations(task));
+    SCOPENODE_ASSIGN(const auto analysis, is_short ? without_series(task) : analyse(task, stopping));
     if (task.refused) return refuse_series(task);
     const Status stored = store(task, analysis);
     if (stored || stored.error().code != Code::kConflict) return stored;
@@ -172,14 +181,40 @@ Status StudyWork::check_identity(const Task& task, const std::vector<InstanceHea
                             "the {} differs between the slices of series {} ({} is one of them)",
                             kIdentityNames[i], task.set.series_uid, header.sop_instance_uid);
     }
-    const bool of_this_study = first[0] == task.study.patient_id && first[4] == task.study.study_uid &&
-                               first[5] == task.set.series_uid &&
-                               (first[1].empty() || first[1] == task.study.patient_issuer);
+    return check_owner(task, headers.front(), task.set.series_uid);
+}
+
+/// What the file says of whose image it is, against what the index says of whose study it is.
+Status StudyWork::check_owner(const Task& task, const InstanceHeader& header, const std::string& series_uid) {
+    const bool of_this_study =
+        header.patient_id == task.study.patient_id && header.study_uid == task.study.study_uid &&
+        header.series_uid == series_uid &&
+        (header.patient_id_issuer.empty() || header.patient_id_issuer == task.study.patient_issuer);
     if (!of_this_study)
         return fail(Code::kIdentityMismatch,
-                    "the slices of series {} do not belong to the patient of study {}", task.set.series_uid,
+                    "the slices of series {} do not belong to the patient of study {}", series_uid,
                     task.study.study_uid);
     return {};
+}
+
+Result<StudyAnalysis> StudyWork::without_series(const Task& task) {
+    StudyAnalysis analysis;
+    const InstanceRow& image = task.witness->image;
+    SCOPENODE_ASSIGN(analysis.header, read_header(p_.archive.absolute(image.path)));
+    if (analysis.header.sop_instance_uid != image.sop_instance_uid)
+        return fail(Code::kIdentityMismatch, "{} holds another object than {}", image.path,
+                    image.sop_instance_uid);
+    SCOPENODE_TRY(check_owner(task, analysis.header, task.witness->series_uid));
+    analysis.series_uid = task.witness->series_uid;
+    analysis.determined = false;
+    analysis.reasons = task.series_reasons;
+    if (analysis.reasons.size() > kMostSeriesNamed) {
+        const auto more = analysis.reasons.size() - kMostSeriesNamed;
+        analysis.reasons.resize(kMostSeriesNamed);
+        analysis.reasons.back().text += fmt::format(" So it is with {} more series.", more);
+    }
+    conclude(analysis, *task.model);
+    return analysis;
 }
 
 Result<StudyAnalysis> StudyWork::analyse(Task& task, const std::atomic<bool>& stopping) {
@@ -203,9 +238,11 @@ Result<StudyAnalysis> StudyWork::analyse(Task& task, const std::atomic<bool>& st
     SCOPENODE_TRY(check_identity(task, headers));
     std::vector<const InstanceHeader*> all;
     for (const InstanceHeader& header : headers) all.push_back(&header);
-    if (auto said = rescale_reason(task.set.series_uid, all, rescale_of(p_.settings)))
+    if (auto said =
+            rescale_reason(task.set.series_uid, all, rescale_of(p_.settings.inference.rsna_rescale_quirk)))
         analysis.reasons.push_back(std::move(*said));
     for (auto& remark : series_remarks(all)) analysis.reasons.push_back(std::move(remark));
+    for (auto& remark : left_out_remarks(task.set.codes)) analysis.reasons.push_back(std::move(remark));
     if (analysis.slices.empty())
         return fail(Code::kUnsupported, "no slice of series {} could be decoded", task.set.series_uid);
     const auto usable = static_cast<int>(analysis.slices.size());
@@ -280,7 +317,7 @@ Status StudyWork::finish(Connection& db, const JobRow& job) {
     SCOPENODE_ASSIGN(const auto study, study_by_id(db, job.study_id));
     if (!study) return {};
     if (study->due) return set_study_state(db, study->id, "receiving");
-    return settle_study(db, *study, now);
+    return settle_study(db, *study, p_.settings.reports.not_eligible, now);
 }
 
 Status StudyWork::end_badly(const JobRow& job, const Error& error) {

@@ -15,6 +15,7 @@
 #include "storage/index/queue.h"
 #include "storage/index/results.h"
 #include "workflows/intake.h"
+#include "workflows/not_eligible.h"
 #include "workflows/results/bundle.h"
 #include "workflows/slice_scorer.h"
 #include "workflows/study.h"
@@ -53,8 +54,12 @@ class StudyWork {
         storage::JobRow job;
         storage::StudyRow study;
         EligibleSet set;
+        std::optional<Witness> witness;      ///< of a study without eligible slices that is to be reported
+        std::vector<Reason> series_reasons;  ///< likewise
         std::shared_ptr<const ml::Model> model;
         bool send = true;        ///< to the destinations
+        std::vector<config::Destination> destinations;  ///< that its results go to, in the form that they take
+        std::vector<std::string> kept_from;  ///< those that must not get results of a demonstration model
         std::optional<Reason> refused;  ///< what the pixels of the series say against it
         std::vector<storage::SliceScoreRow> scores;
         std::vector<storage::SliceFault> faults;
@@ -71,9 +76,13 @@ class StudyWork {
     Status read_request(Task& task);
     Status still_wanted(const storage::JobRow& job, const std::atomic<bool>& stopping);
     Status check_identity(const Task& task, const std::vector<storage::InstanceHeader>& headers);
+    Status check_owner(const Task& task, const storage::InstanceHeader& header, const std::string& series_uid);
+    /// What the short report says.
+    Result<StudyAnalysis> without_series(const Task& task);
     Status judge_pixels(Task& task, const std::vector<storage::InstanceHeader>& headers);
     Status refuse_series(const Task& task);
-    /// The report, then what belongs to it: two transactions, of which the first is never done twice.
+    /// The report, then what belongs to it: two transactions, of which the first is never done twice. A short report
+    /// ends its job in the first.
     Status store(const Task& task, const StudyAnalysis& analysis);
     Status store_report(const Task& task, const StudyAnalysis& analysis);
     Status store_companions(const Task& task, const StudyAnalysis& analysis);
@@ -82,8 +91,7 @@ class StudyWork {
     Result<Companions> companions(const Task& task, const StudyAnalysis& analysis);
     storage::ResultRow result_row(const Task& task, const StudyAnalysis& analysis,
                                   const EncodedObject& object) const;
-    std::vector<config::Destination> allowed_destinations(const Task& task,
-                                                          std::vector<std::string>* kept_here) const;
+    Status choose_destinations(Task& task);
     bool may_go_on(const Task& task) const;
     Status finish(storage::Connection& db, const storage::JobRow& job);
     Status end_badly(const storage::JobRow& job, const Error& error);

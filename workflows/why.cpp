@@ -51,9 +51,15 @@ Json no_result(const Json& story) {
                                    field(*job, "state"), field(*job, "attempts"), field(*job, "last_error")));
     if (state == "not_eligible") {
         const Json* best = nullptr;
-        for (const Json& reason : story["reasons"])
+        for (const Json& reason : story["reasons"]) {
+            if (reason["code"] == reasons::kDemonstrationNotSent) continue;  // of the report, not of a series
             if (!best || rank(field(reason, "code")) > rank(field(*best, "code"))) best = &reason;
-        return best ? because(field(*best, "code"), field(*best, "text"))
+        }
+        const std::string said =
+            story["revision"] == 0
+                ? ""
+                : fmt::format(" Revision {} says so in a short report.", field(story, "revision"));
+        return best ? because(field(*best, "code"), field(*best, "text") + said)
                     : because("NO_SERIES", "the study has no series of its own");
     }
     if (state == "receiving")

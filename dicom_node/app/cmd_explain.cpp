@@ -4,6 +4,7 @@
 #include "ml/explain.h"
 #include "ml/figures/figures.h"
 #include "ml/weights/untrained.h"
+#include "storage/dicom/rescale.h"
 #include "workflows/slice_choice.h"
 
 namespace scopenode::dicom_node {
@@ -55,12 +56,12 @@ std::string summary(const Options& o, const workflows::ChosenSlice& slice, const
 }
 
 Result<std::string> explain(const Options& o) {
-    workflows::SliceSearch search{o.path, o.slice, 8, {}, rescale_of(o.rsna_rescale_quirk)};
+    workflows::SliceSearch search{o.path, o.slice, 8, {}, storage::rescale_of(o.rsna_rescale_quirk)};
     search.decoder = decoder_command();
     if (!o.node.empty()) {
         SCOPENODE_ASSIGN(const auto settings, config::load_settings(o.node));
         search.minimum_slices = settings.intake.minimum_slices;
-        search.rescale = rescale_of(o.rsna_rescale_quirk || settings.inference.rsna_rescale_quirk);
+        search.rescale = storage::rescale_of(o.rsna_rescale_quirk || settings.inference.rsna_rescale_quirk);
     }
     SCOPENODE_TRY(prepare_folder(o.out));
     SCOPENODE_ASSIGN(const auto files,

@@ -3,6 +3,7 @@
 #include "dicom_node/app/commands.h"
 #include "dicom_node/app/node_folder.h"
 #include "ml/preset.h"
+#include "storage/dicom/rescale.h"
 #include "storage/index/results.h"
 #include "workflows/training/evaluate.h"
 
@@ -141,7 +142,7 @@ Result<std::string> evaluate(const Options& o) {
     SCOPENODE_ASSIGN(const auto model,
                      ml::Model::load(files, {o.device, o.threads, 8, ml::precision_named(o.precision)}));
     SCOPENODE_ASSIGN(const auto data,
-                     workflows::FolderDataset::open(o.data, rescale_of(o.rsna_rescale_quirk)));
+                     workflows::FolderDataset::open(o.data, storage::rescale_of(o.rsna_rescale_quirk)));
     SCOPENODE_ASSIGN(const auto measured, workflows::evaluate(*model, *data));
     return o.json ? workflows::evaluation_json(measured) : workflows::evaluation_table(measured);
 }

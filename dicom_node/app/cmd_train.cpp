@@ -3,6 +3,7 @@
 #include "dicom_node/app/commands.h"
 #include "dicom_node/app/node_folder.h"
 #include "ml/trainer.h"
+#include "storage/dicom/rescale.h"
 #include "workflows/training/folder_dataset.h"
 
 namespace scopenode::dicom_node {
@@ -40,7 +41,7 @@ Status train(Options& o) {
         SCOPENODE_ASSIGN(o.train.from, chosen_model("", o.from));
     }
     SCOPENODE_ASSIGN(const auto data,
-                     workflows::FolderDataset::open(o.data, rescale_of(o.rsna_rescale_quirk)));
+                     workflows::FolderDataset::open(o.data, storage::rescale_of(o.rsna_rescale_quirk)));
     fmt::print("{}\n", data->description());
     std::fflush(stdout);
     SCOPENODE_TRY(ml::train(o.train, *data, print_epoch));

@@ -51,10 +51,6 @@ void add_rescale_option(CLI::App& command, bool& value) {
         "for a scanner's own images");
 }
 
-storage::Rescale rescale_of(bool rsna_rescale_quirk) {
-    return rsna_rescale_quirk ? storage::Rescale::kRsnaQuirk : storage::Rescale::kAsTold;
-}
-
 fs::path node_folder(const std::string& value) {
     if (!value.empty()) return value;
     const char* set = std::getenv("SCOPENODE_NODE");

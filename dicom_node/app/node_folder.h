@@ -10,7 +10,6 @@
 #include "config/settings.h"
 #include "ml/manifest.h"
 #include "storage/archive/archive.h"
-#include "storage/dicom/rescale.h"
 #include "storage/index/database.h"
 
 namespace scopenode::dicom_node {
@@ -29,7 +28,6 @@ void add_node_option(CLI::App& command, std::string& value);
 std::filesystem::path node_folder(const std::string& value);
 /// `--rsna-rescale-quirk` of the commands that read data sets.
 void add_rescale_option(CLI::App& command, bool& value);
-storage::Rescale rescale_of(bool rsna_rescale_quirk);
 
 /// The index of a node beside whoever runs it; checks first that it is a node.
 Result<std::unique_ptr<storage::Index>> open_reader(const std::filesystem::path& node, const Clock& clock);

@@ -9,6 +9,9 @@ enum class Rescale {
                  ///< only
 };
 
+/// `rsna_rescale_quirk`: as settings and options of commands have it.
+Rescale rescale_of(bool rsna_rescale_quirk);
+
 /// The header of slices of RSNA 2019 whose signed values were stored in 12 unsigned bits: air at -1000 HU
 /// stands at 3096. A scanner may write the same header and mean it, so nothing is turned round unless asked
 /// for.

@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
+#include <algorithm>
+
 #include "base/core/files.h"
 #include "base/core/ids.h"
 #include "dicom_node/dimse/notices.h"
@@ -204,6 +206,47 @@ TEST_CASE("a destination that lost the object gets it again and commits then") {
     REQUIRE(pacs.asked().size() == 2);
     CHECK(pacs.asked()[0].transaction_uid != pacs.asked()[1].transaction_uid);
     CHECK(node.stop() == 0);
+}
+
+TEST_CASE("a peer that takes only Basic Text gets that and a study without an eligible series a short one") {
+    const TemporaryFolder folder;
+    DimsePeer::Behaviour old;
+    old.not_taken = {kSr, UID_ComprehensiveSRStorage, UID_EnhancedSRStorage};
+    DimsePeer pacs(old);
+    Node node(folder.path() / "node", 300, to("OLD", pacs.port()));
+    node.set("/destinations/0/bundle", {{"sr", "auto"}, {"overlays", false}, {"key_objects", false}});
+    node.set("/reports", {{"not_eligible", true}});
+    node.start();
+    const auto takes = [&](const char* uid) {
+        return read_index(node, [&](storage::Connection& db) { return storage::accepts(db, "OLD", uid); });
+    };
+    REQUIRE(eventually([&] { return takes(UID_BasicTextSRStorage) == true; }));
+    CHECK(takes(kSr) == false);
+    const auto whole = make_phantoms(folder.path() / "whole", 1, 10, 57).at(0);
+    const auto few = make_phantoms(folder.path() / "few", 1, 4, 58).at(0);
+    send_and_complete(node, whole);
+    send_and_complete(node, few);
+    REQUIRE_MESSAGE(eventually([&] { return count(node, "OLD", "sent", "committed") == 2; }), node.log());
+    CHECK(pacs.stored().size() == 2);
+    for (const auto* study : {&whole, &few}) {
+        const json results = node.ask({"studies", "why", study->study_uid})["results"];
+        REQUIRE(std::ranges::count(results, json("sr-basic"), [](const json& r) { return r["kind"]; }) == 1);
+        for (const auto& result : results)
+            CHECK(std::ranges::count(pacs.stored(), result["sop_instance_uid"].get<std::string>()) ==
+                  (result["kind"] == "sr-basic" ? 1 : 0));
+    }
+    const json shown = node.ask({"studies", "show", few.study_uid});
+    CHECK(shown["state"] == "not_eligible");
+    CHECK(shown["findings"]["any"] == "undetermined");
+    CHECK(shown["reasons"][0]["code"] == "TOO_FEW_SLICES");
+    CHECK(run({"dciodvfy", (node.folder() / shown["files"]["sr"].get<std::string>()).string()}).rc == 0);
+    node.kill9();
+    node.start();
+    REQUIRE(node.command({"studies", "complete", few.study_uid}).rc == 0);
+    REQUIRE(eventually([&] { return node.state_of(few.study_uid) == "not_eligible"; }));
+    CHECK(node.revision_of(few.study_uid) == 1);
+    CHECK(node.stop() == 0);
+    CHECK(pacs.stored().size() == 2);
 }
 
 TEST_CASE("MPPS of a running node is kept over a kill and ends once") {

@@ -68,6 +68,24 @@ Result<Companions> encode_without_pictures(const StudyAnalysis& analysis, const 
     return made;
 }
 
+config::Destination with_sr_class(config::Destination destination, const std::map<std::string, bool>& taken) {
+    static constexpr std::pair<const char*, SrClass> kRichestFirst[] = {
+        {"comprehensive3d", SrClass::kComprehensive3d},
+        {"comprehensive", SrClass::kComprehensive},
+        {"enhanced", SrClass::kEnhanced},
+        {"basic_text", SrClass::kBasicText}};
+    std::string& sr = destination.bundle.sr;
+    if (sr != "auto") return destination;
+    sr = kRichestFirst[0].first;
+    for (const auto& [name, sr_class] : kRichestFirst) {
+        const auto known = taken.find(sop_class_of(sr_class));
+        if (known == taken.end() || !known->second) continue;
+        sr = name;
+        break;
+    }
+    return destination;
+}
+
 std::optional<SrClass> sr_class_of(const config::Destination& destination) {
     const std::string& wanted = destination.bundle.sr;
     if (wanted == "none") return std::nullopt;

@@ -1,6 +1,7 @@
 #pragma once
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,6 +42,9 @@ Result<Companions> encode_companions(const StudyAnalysis& analysis, const Report
 Result<Companions> encode_without_pictures(const StudyAnalysis& analysis, const ReportContext& context,
                                            const std::string& why);
 
+/// The destination with its "auto" replaced by the richest SR class that it takes; as long as none is known,
+/// by Comprehensive 3D. `taken`: SOP classes and what negotiation has taught about them.
+config::Destination with_sr_class(config::Destination destination, const std::map<std::string, bool>& taken);
 /// The SR class that a destination wants; nothing: no report goes there.
 std::optional<SrClass> sr_class_of(const config::Destination& destination);
 /// Whether an object of this kind goes to a destination.

@@ -37,7 +37,9 @@ Result<EncodedObject> encode_key_objects(const StudyAnalysis& analysis, const Re
     to.put(d, DCM_ContentTime, time.time);
     to.put(d, DCM_InstanceNumber, std::to_string(context.revision));
     to.empty_sequence(d, DCM_ReferencedPerformedProcedureStepSequence);
-    put_evidence(to, d, DCM_CurrentRequestedProcedureEvidenceSequence, analysis, places);
+    std::vector<AnalysedSlice> chosen;
+    for (const std::size_t place : places) chosen.push_back(analysis.slices.at(place));
+    put_evidence(to, d, DCM_CurrentRequestedProcedureEvidenceSequence, analysis, chosen);
     SCOPENODE_TRY(to.status());
     SCOPENODE_ASSIGN(object.bytes, part10_bytes(file));
     return object;

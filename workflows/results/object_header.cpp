@@ -148,10 +148,10 @@ void put_common(Header& to, DcmItem& d, const StudyAnalysis& analysis, const Rep
 }
 
 void put_evidence(Header& to, DcmItem& d, const DcmTagKey& tag, const StudyAnalysis& analysis,
-                  const std::vector<std::size_t>& slices) {
+                  std::span<const AnalysedSlice> images) {
     DcmItem& study = to.item(d, tag);
     DcmItem& series = to.item(study, DCM_ReferencedSeriesSequence);
-    for (const std::size_t i : slices) to.image(series, DCM_ReferencedSOPSequence, analysis.slices.at(i));
+    for (const AnalysedSlice& image : images) to.image(series, DCM_ReferencedSOPSequence, image);
     to.put(series, DCM_SeriesInstanceUID, analysis.series_uid);
     to.put(study, DCM_StudyInstanceUID, analysis.header.study_uid);
 }

@@ -2,6 +2,7 @@
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
 
+#include <span>
 #include <string>
 
 #include "workflows/results/codes.h"
@@ -70,7 +71,7 @@ void put_common(Header& to, DcmItem& d, const StudyAnalysis& analysis, const Rep
                 const EncodedObject& object, const SeriesWords& series);
 /// (0040,A375) or any other sequence of a study with one series and these of its images.
 void put_evidence(Header& to, DcmItem& d, const DcmTagKey& tag, const StudyAnalysis& analysis,
-                  const std::vector<std::size_t>& slices);
+                  std::span<const AnalysedSlice> images);
 /// The time of the analysis as the study's own zone tells it.
 DicomTime time_of(const StudyAnalysis& analysis, const ReportContext& context);
 

@@ -40,9 +40,7 @@ Status write_plain_tree(DcmItem& dataset, const StudyAnalysis& analysis, const R
                 tree.image(T::RT_inferredFrom, analysis.slices[highest_slice(analysis, label)]);
             tree.close();
         }
-        if (!analysis.determined)
-            for (const Reason& reason : analysis.reasons)
-                tree.text(T::RT_contains, "reason", reason.code + ": " + reason.text);
+        put_reasons(tree, analysis);
         tree.text(T::RT_contains, "algorithm_name", analysis.manifest.name);
         tree.text(T::RT_contains, "algorithm_version", analysis.manifest.version);
         tree.text(T::RT_contains, "manifest", analysis.manifest_sha256);

@@ -40,6 +40,7 @@ Result<EncodedObject> encode_report(const StudyAnalysis& analysis, const ReportC
                                     SrClass sr_class = SrClass::kComprehensive3d);
 /// "sr-basic"
 std::string kind_of(SrClass sr_class);
+std::string sop_class_of(SrClass sr_class);
 
 /// 2.25. plus a hash of node UID, study, revision, manifest, kind, SOP class and index (design promise 3).
 std::string result_uid(const ReportContext& context, const StudyAnalysis& analysis, const std::string& kind,
@@ -59,7 +60,7 @@ struct ReadReport {
     std::vector<Finding> findings;
     std::vector<std::string> evidence;    ///< SOP instance UIDs of (0040,A375)
     std::string patient_id, patient_name, series_description;   ///< UTF-8
-    std::vector<std::string> reasons;     ///< why findings are undetermined
+    std::vector<std::string> reasons;     ///< why findings are undetermined; remarks where they are not
     std::string conclusion, intended_use, algorithm_name, algorithm_version, manifest_sha256;
 };
 Result<ReadReport> read_report(const std::filesystem::path& file);

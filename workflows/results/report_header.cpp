@@ -1,6 +1,3 @@
-#include <algorithm>
-#include <numeric>
-
 #include "base/core/ids.h"
 #include "workflows/results/object_header.h"
 
@@ -20,6 +17,13 @@ void predecessor(Header& to, DcmItem& d, const StudyAnalysis& analysis, const Re
     to.put(its_series, DCM_SeriesInstanceUID,
            context.predecessor_series_uid.empty() ? object.series_uid : context.predecessor_series_uid);
     to.put(before, DCM_StudyInstanceUID, analysis.header.study_uid);
+}
+
+/// All analysed slices; without any the image from which the identity was read.
+std::vector<AnalysedSlice> evidence_of(const StudyAnalysis& analysis) {
+    const auto& seen = analysis.header;
+    if (analysis.slices.empty()) return {{seen.sop_class_uid, seen.sop_instance_uid, 0, {}}};
+    return analysis.slices;
 }
 
 }  // namespace
@@ -48,9 +52,7 @@ Status write_header(DcmItem& d, const StudyAnalysis& analysis, const ReportConte
     to.put(d, DCM_VerificationFlag, "UNVERIFIED");
     to.put(d, DCM_PreliminaryFlag, "PRELIMINARY");
     to.empty_sequence(d, DCM_PerformedProcedureCodeSequence);
-    std::vector<std::size_t> all(analysis.slices.size());
-    std::iota(all.begin(), all.end(), std::size_t{0});
-    put_evidence(to, d, DCM_CurrentRequestedProcedureEvidenceSequence, analysis, all);
+    put_evidence(to, d, DCM_CurrentRequestedProcedureEvidenceSequence, analysis, evidence_of(analysis));
     predecessor(to, d, analysis, context, object);
     return to.status();
 }

@@ -32,7 +32,7 @@ std::string report_in_words(const ReadReport& r) {
     line("algorithm",
          r.algorithm_name + (r.algorithm_version.empty() ? "" : ", version " + r.algorithm_version));
     line("manifest", r.manifest_sha256);
-    line("analysed", fmt::format("{} slices", r.evidence.size()));
+    line("evidence", fmt::format("{} image{}", r.evidence.size(), r.evidence.size() == 1 ? "" : "s"));
     if (r.findings.empty()) {
         text += "\n  It holds no finding that ScopeNode knows.\n";
     } else {

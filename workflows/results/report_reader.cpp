@@ -20,7 +20,8 @@ class Reader {
         if (node.type == "TEXT") {
             if (codes_.means("conclusion", node.name)) report_.conclusion = node.text;
             if (codes_.means("intended_use", node.name)) report_.intended_use = node.text;
-            if (codes_.means("reason", node.name)) report_.reasons.push_back(node.text);
+            if (codes_.means("reason", node.name) || codes_.means("remark", node.name))
+                report_.reasons.push_back(node.text);
             if (codes_.means("manifest", node.name)) report_.manifest_sha256 = node.text;
         }
         for (const ContentItem& child : node.children) walk(child);

@@ -70,10 +70,7 @@ void group(Tree& tree, const StudyAnalysis& analysis, const Verdict& verdict, st
 void qualitative(Tree& tree, const StudyAnalysis& analysis, const Verdicts& verdicts) {
     tree.open(T::RT_contains, T::VT_Container, "qualitative");
     tree.text(T::RT_contains, "conclusion", conclusion_words(analysis, verdicts));
-    if (!analysis.determined) {
-        for (const Reason& reason : analysis.reasons)
-            tree.text(T::RT_contains, "reason", reason.code + ": " + reason.text);
-    }
+    put_reasons(tree, analysis);
     std::string use(kIntendedUse);
     if (analysis.manifest.demonstration) use = "DEMONSTRATION model, never for patients. " + use;
     tree.text(T::RT_contains, "intended_use", use);
@@ -85,6 +82,12 @@ void qualitative(Tree& tree, const StudyAnalysis& analysis, const Verdicts& verd
 }
 
 }  // namespace
+
+void put_reasons(Tree& tree, const StudyAnalysis& analysis) {
+    for (const Reason& reason : analysis.reasons)
+        tree.text(T::RT_contains, analysis.determined ? "remark" : "reason",
+                  reason.code + ": " + reason.text);
+}
 
 void put_observer(Tree& tree, const StudyAnalysis& analysis, const ReportContext& context) {
     tree.code(T::RT_hasConceptMod, "language", "english");

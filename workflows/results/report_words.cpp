@@ -120,7 +120,8 @@ std::string tracking_uid(const std::string& study_uid, std::size_t label) {
 std::string conclusion_words(const StudyAnalysis& analysis, const Verdicts& verdicts) {
     std::string text;
     if (analysis.manifest.demonstration) text += "DEMONSTRATION, not for patients. ";
-    text += fmt::format("Automated analysis of {}. ", slices_in_words(analysis));
+    text += analysis.slices.empty() ? "No series of the study could be analysed. "
+                                    : fmt::format("Automated analysis of {}. ", slices_in_words(analysis));
     text += analysis.determined ? determined_words(analysis, verdicts) : undetermined_words(analysis);
     return text + " Preliminary, not verified by a physician.";
 }

@@ -14,8 +14,12 @@ Status check_reportable(const StudyAnalysis& analysis) {
         return fail(Code::kIdentityMismatch,
                     "the header read for the report is of series {}, the slices are of {}",
                     analysis.header.series_uid, analysis.series_uid);
-    if (analysis.slices.empty())
-        return fail(Code::kInvalidArgument, "a report needs at least one analysed slice");
+    if (analysis.slices.empty() && (analysis.determined || analysis.reasons.empty()))
+        return fail(Code::kInvalidArgument, "a report needs an analysed slice, or reasons why there is none");
+    const auto& seen = analysis.header;
+    if (analysis.slices.empty() &&
+        (!is_legal_uid(seen.sop_instance_uid) || !is_legal_uid(seen.sop_class_uid)))
+        return fail(Code::kInvalidArgument, "image '{}' has an illegal UID", seen.sop_instance_uid);
     for (const AnalysedSlice& slice : analysis.slices)
         if (!is_legal_uid(slice.sop_instance_uid) || !is_legal_uid(slice.sop_class_uid))
             return fail(Code::kInvalidArgument, "slice '{}' has an illegal UID", slice.sop_instance_uid);
@@ -50,6 +54,10 @@ SrForm form_of(SrClass sr_class) {
 
 std::string kind_of(SrClass sr_class) {
     return form_of(sr_class).kind;
+}
+
+std::string sop_class_of(SrClass sr_class) {
+    return std::string(form_of(sr_class).sop_class_uid);
 }
 
 Result<EncodedObject> encode_report(const StudyAnalysis& analysis, const ReportContext& context,

@@ -116,6 +116,8 @@ class Tree {
     std::string fault_;
 };
 
+/// Why findings are undetermined, or what has to be said although they are not.
+void put_reasons(Tree& tree, const StudyAnalysis& analysis);
 /// Language and the node as the observer; what every document of ours starts with.
 void put_observer(Tree& tree, const StudyAnalysis& analysis, const ReportContext& context);
 

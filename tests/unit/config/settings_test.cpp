@@ -89,6 +89,20 @@ TEST_CASE("every key of the schema is written and read back") {
     CHECK(json::parse(settings_json(checked.settings)) == changed);
 }
 
+TEST_CASE("the report class of a destination may be left to negotiation") {
+    json one = defaults();
+    one["destinations"] = {{{"name", "A"}, {"ae_title", "X"}, {"host", "h"}, {"port", 104}}};
+    one["destinations"][0]["bundle"] = {{"sr", "auto"}};
+    const Checked checked = check_settings(one.dump());
+    CHECK(checked.faults.empty());
+    CHECK(checked.settings.destinations[0].bundle.sr == "auto");
+    one["destinations"][0]["bundle"] = {{"sr", "newest"}};
+    one["reports"]["not_eligible"] = "yes";
+    const std::string all = faults_of(one);
+    CHECK(has(all, "/destinations/0/bundle/sr"));
+    CHECK(has(all, "/reports/not_eligible"));
+}
+
 TEST_CASE("all faults come at once with their pointers") {
     json wrong = defaults();
     wrong["dimse"]["port"] = 70000;

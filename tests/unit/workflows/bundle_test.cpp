@@ -308,6 +308,22 @@ TEST_CASE("a picture that cannot be made is a reason and key objects stay") {
     CHECK(made->left_out->text.find("is not slice") != std::string::npos);
 }
 
+TEST_CASE("auto is the richest report class that a destination is known to take") {
+    config::Destination destination;
+    const auto chosen = [&](const std::map<std::string, bool>& taken) {
+        return with_sr_class(destination, taken).bundle.sr;
+    };
+    const std::string family = "1.2.840.10008.5.1.4.1.1.88.";
+    CHECK(chosen({{family + "34", false}, {family + "11", true}}) == "comprehensive3d");  // not on auto
+    destination.bundle.sr = "auto";
+    CHECK(chosen({}) == "comprehensive3d");
+    CHECK(chosen({{family + "34", false}}) == "comprehensive3d");
+    CHECK(chosen({{family + "34", false}, {family + "33", true}, {family + "22", true}}) == "comprehensive");
+    CHECK(chosen({{family + "22", true}, {family + "11", true}}) == "enhanced");
+    CHECK(chosen({{family + "34", false}, {family + "11", true}}) == "basic_text");
+    CHECK(chosen({{family + "34", true}, {family + "11", true}}) == "comprehensive3d");
+}
+
 TEST_CASE("a destination gets what its settings say") {
     config::Destination destination;
     const auto gets = [&](std::initializer_list<const char*> kinds) {

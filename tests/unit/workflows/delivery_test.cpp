@@ -160,6 +160,65 @@ TEST_CASE("What a destination takes is learnt before anything is made for it") {
     CHECK(pacs.connections == 2);
 }
 
+TEST_CASE("A destination on auto gets the richest report that it takes and an earlier one says what to do") {
+    Loop loop;
+    loop.settings.destinations[0].bundle = {"auto", false, false, false};
+    const auto study = [](int n) {
+        SmallStudy one;
+        one.study_uid = "2.25.210" + std::to_string(n);
+        one.series_uid = "2.25.310" + std::to_string(n);
+        return one;
+    };
+    const auto done = [&](const SmallStudy& one) {
+        loop.quiet();
+        CHECK(loop.work_once());
+        return loop.show(one.study_uid)["deliveries"].back();
+    };
+    Peers peers;
+    auto& pacs = peers.all["pacs"];
+    pacs.not_taken.insert({kSr, "1.2.840.10008.5.1.4.1.1.88.33", "1.2.840.10008.5.1.4.1.1.88.22"});
+    Delivery delivery(loop.settings, *loop.index, peers.port(), loop.clock);
+    // Nothing is known of the peer yet.
+    loop.receive(study(0), 0, 8);
+    CHECK(done(study(0))["state"] == "waiting");
+    CHECK(loop.results_of_kind(study(0).study_uid, "sr-basic").empty());
+    REQUIRE(delivery.pass(loop.stopping));
+    const auto refused = loop.show(study(0).study_uid)["deliveries"][0];
+    CHECK(refused["state"] == "refused");
+    CHECK(refused["code"] == "SOP_CLASS_NOT_TAKEN");
+    const std::string said = refused["last_error"];
+    CHECK(said.find("it takes basic_text") != std::string::npos);
+    CHECK(said.find("studies reprocess 2.25.2100 --force") != std::string::npos);
+
+    const auto sent = [&](const nlohmann::json& row) {
+        REQUIRE(delivery.pass(loop.stopping));
+        return std::ranges::count(pacs.stored, row["sop_instance_uid"].get<std::string>()) == 1;
+    };
+    const auto is_basic = [&](const SmallStudy& one, const nlohmann::json& row) {
+        const auto plain = loop.results_of_kind(one.study_uid, "sr-basic");
+        return !plain.empty() && plain.back()["sop_instance_uid"] == row["sop_instance_uid"];
+    };
+    loop.receive(study(1), 0, 8);
+    auto row = done(study(1));
+    CHECK(is_basic(study(1), row));
+    CHECK(sent(row));
+    REQUIRE(run_command(*loop.index, loop.settings, loop.clock,
+                        {"studies", "reprocess", study(0).study_uid, "--force"}));
+    row = done(study(0));
+    CHECK(is_basic(study(0), row));
+    CHECK(sent(row));
+    // The peer has learnt more: so does the node, one study later.
+    pacs.not_taken.clear();
+    loop.receive(study(2), 0, 8);
+    row = done(study(2));
+    CHECK(is_basic(study(2), row));
+    CHECK(sent(row));
+    loop.receive(study(3), 0, 8);
+    row = done(study(3));
+    CHECK_FALSE(is_basic(study(3), row));
+    CHECK(sent(row));
+}
+
 TEST_CASE("Warnings end a delivery as the destination's policy says") {
     for (const bool success : {true, false}) {
         Loop loop;

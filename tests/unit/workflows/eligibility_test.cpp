@@ -58,6 +58,18 @@ struct Stack {
 
 }  // namespace
 
+TEST_CASE("images left out of a series are counted by their reason") {
+    const auto none = left_out_remarks(std::vector<std::string>{"", ""});
+    CHECK(none.empty());
+    const auto some = left_out_remarks(
+        std::vector<std::string>{"", "DUPLICATE_POSITION", "LOCALIZER", "", "DUPLICATE_POSITION"});
+    REQUIRE(some.size() == 2);
+    CHECK(some[0].code == "LOCALIZER");
+    CHECK(some[0].text.ends_with("1 of 5 images of the series left out."));
+    CHECK(some[1].code == "DUPLICATE_POSITION");
+    CHECK(some[1].text.ends_with("2 of 5 images of the series left out."));
+}
+
 TEST_CASE("A plain head is eligible and so is a gantry tilt of 18 degrees") {
     Stack head(28);
     CHECK(head.judge().eligible);

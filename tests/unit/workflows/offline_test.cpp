@@ -127,4 +127,10 @@ TEST_CASE("Offline the rescale quirk of RSNA is said whether it is undone or not
     for (int i = 0; i < 10; ++i) test::write_bytes(plain / std::to_string(100 + i), study.slice(i).value());
     REQUIRE(offline.run({plain}));
     CHECK(offline.results()[0]["reasons"].empty());
+
+    // What is left out of the series is said too.
+    study.slice_mm = 2.5;
+    test::write_bytes(plain / "130", study.slice(16).value());
+    REQUIRE(offline.run({plain}));
+    CHECK(offline.results()[0]["reasons"][0]["code"] == "DUPLICATE_POSITION");
 }

@@ -145,6 +145,16 @@ TEST_CASE("absent and undetermined are said and never mixed up") {
     }
     CHECK(report->conclusion.find("No finding reached its threshold") != std::string::npos);
 
+    auto with_remark = absent_analysis(28);
+    with_remark.reasons = {
+        {"DUPLICATE_POSITION", "Another lies there. 2 of 30 images of the series left out."}};
+    path = written(folder, with_remark, sample_context());
+    taken_by_others(path);
+    report = read_report(path);
+    REQUIRE(report);
+    CHECK(report->reasons == std::vector<std::string>{"DUPLICATE_POSITION: " + with_remark.reasons[0].text});
+    CHECK(report->findings[0].presence == Presence::kAbsent);
+
     path = written(folder, undetermined_analysis(4), sample_context());
     taken_by_others(path);
     report = read_report(path);
@@ -287,6 +297,15 @@ TEST_CASE("a report of the wrong study is refused") {
     CHECK(encode_report(analysis, sample_context()).error().code == Code::kInvalidArgument);
     analysis = sample_analysis(9);
     analysis.slices.clear();
+    CHECK(encode_report(analysis, sample_context()).error().code == Code::kInvalidArgument);
+    // Without slices it has to say why, and name an image.
+    analysis = undetermined_analysis(9);
+    analysis.slices.clear();
+    CHECK(encode_report(analysis, sample_context()).error().message.find("illegal UID") != std::string::npos);
+    analysis.header.sop_class_uid = "1.2.840.10008.5.1.4.1.1.2";
+    analysis.header.sop_instance_uid = uid_from_text("image");
+    CHECK(encode_report(analysis, sample_context()));
+    analysis.reasons.clear();
     CHECK(encode_report(analysis, sample_context()).error().code == Code::kInvalidArgument);
 }
 

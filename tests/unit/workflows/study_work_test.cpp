@@ -223,6 +223,41 @@ TEST_CASE("The setting for the RSNA rescale quirk is kept with the result and it
     CHECK(loop.why(study.study_uid)["reasons"][0]["code"] == "RSNA_RESCALE_QUIRK");
 }
 
+TEST_CASE("What is left out of an eligible series is counted by its reason in report and story") {
+    Loop loop;
+    loop.model.poison = 30;  // the fourth slice
+    const SmallStudy study;
+    SmallStudy between = study, larger = study;
+    between.slice_mm = 2.5;
+    larger.size = 128;
+    loop.receive(study, 0, 12);
+    loop.receive(between, 18, 1);  // where slice 9 lies
+    loop.receive(between, 20, 1);
+    loop.receive(larger, 30, 1);
+    loop.quiet();
+    CHECK(loop.work_once());
+    const auto shown = loop.show(study.study_uid);
+    CHECK(shown["state"] == "done");
+    CHECK(shown["findings"]["any"] != "undetermined");
+    const std::vector<std::pair<std::string, std::string>> wanted{
+        {"UNDECODABLE", "1 of 12 slices left out; the first: "},
+        {"MIXED_FORMAT", "1 of 15 images of the series left out."},
+        {"DUPLICATE_POSITION", "2 of 15 images of the series left out."}};
+    const auto report = workflows::read_report(loop.folder.path() / shown["files"]["sr"].get<std::string>());
+    REQUIRE(report);
+    REQUIRE(report->reasons.size() == wanted.size());
+    REQUIRE(shown["reasons"].size() == wanted.size());
+    const auto why = workflows::studies_why(*loop.index, study.study_uid, false);
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        const auto& [code, text] = wanted[i];
+        CHECK(shown["reasons"][i]["code"] == code);
+        CHECK(shown["reasons"][i]["text"].get<std::string>().find(text) != std::string::npos);
+        CHECK(report->reasons[i].starts_with(code + ": "));
+        CHECK(report->reasons[i].find(text) != std::string::npos);
+        CHECK(why->find(text) != std::string::npos);
+    }
+}
+
 TEST_CASE("Each destination gets its own form of the report and only what it wants") {
     Loop loop;
     config::Destination modern{"modern", "A", "127.0.0.1", 104, false}, old = modern, none = modern;
