@@ -22,11 +22,14 @@ struct GateRules {
     double level = 0.05;  ///< one-sided, of every interval
     int resamples = 2000;
     std::uint64_t seed = 1;
-    long fewest_studies = 20;      ///< in each set, with known truth of any
-    long fewest_of_class = 5;      ///< patients with and patients without a hemorrhage among them
-    double any_margin = 0.02;      ///< AUROC of any on golden; 0.005 is the literature's for large sets
-    double class_margin = 0.05;    ///< AUROC of each other finding on both sets
-    long fewest = 10;              ///< positives and negatives for a finding to decide
+    long fewest_studies = 20;    ///< in each set, with known truth of any
+    long fewest_of_class = 5;    ///< patients with and patients without a hemorrhage among them
+    double any_margin = 0.02;    ///< AUROC of any on golden; 0.005 is the literature's for large sets
+    double class_margin = 0.05;  ///< AUROC of each other finding on both sets
+    long fewest = 10;            ///< positives and negatives for another finding to decide at all
+    /// Positives and negatives from which non-inferiority of another finding has to be shown. With fewer even
+    /// an unchanged model could hardly show it, and the candidate fails only where it is shown to be worse.
+    long fewest_to_show = 50;
     double threshold_drop = 0.05;  ///< of sensitivity and specificity of any at the models' own thresholds
     long fewest_at_threshold = 50;
     double ece_rise = 0.03;

@@ -132,18 +132,27 @@ void check_enough(const GateSet& set, const GateRules& rules, Checks& out) {
 void check_findings(const GateSet& set, const GateRules& rules, Checks& out) {
     for (std::size_t k = 1; k < ml::kLabelCount; ++k) {
         const auto d = ml::auc_difference(set.paired(k), rules.resamples, seed_of(rules, set.name(), k));
-        GateCheck check = point_check("non-inferiority", set, std::string(ml::kLabels[k]), d.difference,
-                                      -rules.class_margin, d.studies);
+        const long fewer = std::min(d.positives, d.negatives);
+        const bool has_to_show = fewer >= rules.fewest_to_show;
+        GateCheck check = point_check(has_to_show ? "non-inferiority" : "no proven loss", set,
+                                      std::string(ml::kLabels[k]), d.difference, 0, d.studies);
         check.low = d.low_beside_margin(rules.level, rules.class_margin);
         check.high = d.high(rules.level);
-        check.passed = check.low > check.limit;
-        check.decisive = std::min(d.positives, d.negatives) >= rules.fewest;
+        check.decisive = fewer >= rules.fewest;
         check.text = fmt::format(
             "AUROC of {} on the {} studies: candidate {:.3f}, champion {:.3f}, difference {:+.3f} ({:g} % "
-            "interval from "
-            "{:+.3f}); that at most {:g} is lost is {}.",
-            ml::kLabels[k], set.name(), d.second, d.first, d.difference, 100 * (1 - rules.level), check.low,
-            rules.class_margin, check.passed ? "shown" : "not shown");
+            "interval ",
+            ml::kLabels[k], set.name(), d.second, d.first, d.difference, 100 * (1 - rules.level));
+        if (has_to_show) {
+            check.limit = -rules.class_margin;
+            check.passed = check.low > check.limit;
+            check.text += fmt::format("from {:+.3f}): that at most {:g} is lost is {}.", check.low,
+                                      rules.class_margin, check.passed ? "shown" : "not shown");
+        } else {
+            check.passed = check.high >= check.limit;
+            check.text += fmt::format("up to {:+.3f}): a loss is {}.", check.high,
+                                      check.passed ? "not shown" : "shown");
+        }
         if (!check.decisive) check.text += few_words(d.positives, d.negatives, rules.fewest);
         out.push_back(std::move(check));
     }

@@ -72,6 +72,11 @@ std::string wrapped(const std::string& text, const std::string& first, std::size
     return out + "\n";
 }
 
+/// The end of the interval that the check asks about.
+double decisive_end(const GateCheck& check) {
+    return check.name == "no proven loss" ? check.high : check.low;
+}
+
 const char* outcome(const GateCheck& check) {
     if (!check.decisive) return "too few";
     return check.passed ? "passed" : "NOT PASSED";
@@ -119,11 +124,11 @@ Result<Verdict> parse_verdict(const std::string& json) {
 }
 
 std::string verdict_table(const Verdict& verdict) {
-    std::string out = fmt::format("  {:<17} {:<7} {:<16} {:<18} {:>7} {:>7} {:>7} {:>5}  {}\n", "check",
-                                  "set", "finding", "group", "value", "from", "limit", "n", "outcome");
+    std::string out = fmt::format("  {:<17} {:<7} {:<16} {:<16} {:>6} {:>6} {:>6} {:>4}  {}\n", "check",
+                                  "set", "finding", "group", "value", "bound", "limit", "n", "outcome");
     for (const GateCheck& c : verdict.checks)
-        out += fmt::format("  {:<17} {:<7} {:<16} {:<18} {:>7} {:>7} {:>7} {:>5}  {}\n",
-                           shortened(c.name, 17), c.set, c.finding, shortened(c.group, 17), cell(c.value),
+        out += fmt::format("  {:<17} {:<7} {:<16} {:<16} {:>6} {:>6} {:>6} {:>4}  {}\n",
+                           shortened(c.name, 17), c.set, c.finding, shortened(c.group, 15), cell(c.value),
                            cell(c.low), cell(c.limit), c.n, outcome(c));
     out +=
         verdict.passed ? "\nThe candidate passed every deciding check.\n" : "\nThe candidate did NOT pass:\n";

@@ -38,7 +38,7 @@ std::uint64_t seed_of(const GateRules& rules, const std::string& set, std::size_
 using Checks = std::vector<GateCheck>;
 void check_usable(const GateSet& set, Checks& out);
 void check_enough(const GateSet& set, const GateRules& rules, Checks& out);
-void check_findings(const GateSet& set, const GateRules& rules, Checks& out);  ///< (3), all but any
+void check_findings(const GateSet& set, const GateRules& rules, Checks& out);  ///< all but any
 void check_thresholds(const GateSet& set, const GateInput& input, const GateRules& rules, Checks& out);
 void check_calibration(const GateSet& set, const GateRules& rules, Checks& out);
 void check_subgroups(const GateSet& set, const GateRules& rules, Checks& out);
