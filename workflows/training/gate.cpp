@@ -13,7 +13,7 @@ double percent(double level) {
 }
 
 GateCheck check_skill(const GateSet& set, const ml::AucDifference& any, const GateRules& rules) {
-    GateCheck check{"better than chance", set.name(), "any"};
+    GateCheck check{"above chance", set.name(), "any"};
     check.value = any.second;
     check.low = any.second_low(rules.level);
     check.high = 2 * any.second - check.low;

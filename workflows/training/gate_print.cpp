@@ -36,8 +36,9 @@ GateCheck check_of(const ordered_json& json) {
     return out;
 }
 
-std::string cell(double value) {
-    return std::isfinite(value) ? fmt::format("{:.3f}", value) : "-";
+std::string cell(const GateCheck& check, double value) {
+    const bool counts = check.name == "usable studies" || check.name == "enough data";
+    return std::isfinite(value) ? fmt::format("{:.{}f}", value, counts ? 0 : 3) : "-";
 }
 
 /// At most `width` characters, never half a character.
@@ -128,8 +129,8 @@ std::string verdict_table(const Verdict& verdict) {
                                   "set", "finding", "group", "value", "bound", "limit", "n", "outcome");
     for (const GateCheck& c : verdict.checks)
         out += fmt::format("  {:<17} {:<7} {:<16} {:<16} {:>6} {:>6} {:>6} {:>4}  {}\n",
-                           shortened(c.name, 17), c.set, c.finding, shortened(c.group, 15), cell(c.value),
-                           cell(c.low), cell(c.limit), c.n, outcome(c));
+                           shortened(c.name, 17), c.set, c.finding, shortened(c.group, 15), cell(c, c.value),
+                           cell(c, decisive_end(c)), cell(c, c.limit), c.n, outcome(c));
     out +=
         verdict.passed ? "\nThe candidate passed every deciding check.\n" : "\nThe candidate did NOT pass:\n";
     for (const std::string& reason : verdict.reasons) out += wrapped(reason, "  - ", 99);

@@ -174,8 +174,8 @@ TEST_CASE("labels shuffled among the studies are refused") {
     }
     const auto verdict = judge_candidate(input, kRules);
     CHECK_FALSE(verdict.passed);
-    CHECK_FALSE(the(verdict, "better than chance", "newest", "any").passed);
-    CHECK_FALSE(the(verdict, "better than chance", "golden", "any").passed);
+    CHECK_FALSE(the(verdict, "above chance", "newest", "any").passed);
+    CHECK_FALSE(the(verdict, "above chance", "golden", "any").passed);
 }
 
 TEST_CASE("too few studies or a study that stands twice in a set are the first reason") {
