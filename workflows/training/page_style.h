@@ -44,11 +44,11 @@ code{font-size:13px;overflow-wrap:anywhere}
 @media (max-width:980px){.ci{display:block}th,td{padding-right:10px}.small,.six{grid-template-columns:repeat(3,1fr)}.charts{grid-template-columns:repeat(2,1fr)}}
 @media (max-width:620px){.small,.six{grid-template-columns:repeat(2,1fr)}.charts,.tiles{grid-template-columns:1fr}}
 @page{size:A4;margin:14mm 12mm}
-@media print{.ci{display:block}body{padding:0;max-width:none;font-size:11.5px}h1{font-size:19px}h2{font-size:15px;margin-top:22px}
+@media print{code{font-size:inherit}.ci{display:block}body{padding:0;max-width:none;font-size:11.5px}h1{font-size:19px}h2{font-size:15px;margin-top:22px}
 h3{font-size:12.5px;margin-top:14px}h2,h3,caption{break-after:avoid}tr,.tile,.verdict,.warning{break-inside:avoid}
 table{font-size:10.5px}th,td{padding-right:9px}.checks td.say{font-size:9.5px}
 .charts{grid-template-columns:repeat(3,1fr);gap:10px}.small{grid-template-columns:repeat(5,1fr);gap:8px}
-.six{grid-template-columns:repeat(6,1fr)}.scroll{overflow:visible}}
+.six{grid-template-columns:repeat(6,1fr)}.scroll{overflow:visible}.checks tr.top{break-after:avoid}}
 )";
 
 }  // namespace scopenode::workflows
