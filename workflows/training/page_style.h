@@ -41,7 +41,8 @@ tbody th{font-weight:normal}
 .scroll{overflow-x:auto}
 code{font-size:13px;overflow-wrap:anywhere}
 .any{overflow-wrap:anywhere}
-@media (max-width:980px){.ci{display:block}th,td{padding-right:10px}.small,.six{grid-template-columns:repeat(3,1fr)}.charts{grid-template-columns:repeat(2,1fr)}}
+@media (max-width:980px){.ci{display:block}table{font-size:12.5px}th,td{padding-right:8px}th.n{white-space:normal}
+.small,.six{grid-template-columns:repeat(3,1fr)}.charts{grid-template-columns:repeat(2,1fr)}}
 @media (max-width:620px){.small,.six{grid-template-columns:repeat(2,1fr)}.charts,.tiles{grid-template-columns:1fr}}
 @page{size:A4;margin:14mm 12mm}
 @media print{code{font-size:inherit}.ci{display:block}body{padding:0;max-width:none;font-size:11.5px}h1{font-size:19px}h2{font-size:15px;margin-top:22px}
