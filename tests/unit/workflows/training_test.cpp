@@ -94,6 +94,8 @@ TEST_CASE("labels by file name - unknown labels and files without a label") {
     const auto set = FolderDataset::open(path);
     REQUIRE(set);
     REQUIRE((*set)->size() == 1);
+    REQUIRE((*set)->skipped().size() == 1);
+    CHECK((*set)->skipped()[0].find("notes.dcm: ") != std::string::npos);
     const auto& labels = (*set)->slices()[0].labels;
     CHECK(labels[0] == true);
     CHECK(labels[1] == false);
