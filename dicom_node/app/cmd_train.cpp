@@ -6,12 +6,13 @@
 #include "dicom_node/app/stdin_watch.h"
 #include "ml/trainer.h"
 #include "workflows/training/folder_dataset.h"
+#include "workflows/training/rehearsal_set.h"
 
 namespace scopenode::dicom_node {
 namespace {
 
 struct Options {
-    std::string data, preset, from, windows, loss = "rsna", depth = "all", progress = "text";
+    std::string data, rehearsal, preset, from, windows, loss = "rsna", depth = "all", progress = "text";
     ml::TrainOptions train;
     std::string out;
     bool rsna_rescale_quirk = false, watch_stdin = false;
@@ -85,11 +86,18 @@ void print_data(const ml::TrainingSet& data, bool json) {
     std::fflush(stdout);
 }
 
+Result<std::unique_ptr<ml::TrainingSet>> data_of(const Options& o) {
+    const auto rescale = rescale_of(o.rsna_rescale_quirk);
+    SCOPENODE_ASSIGN(std::unique_ptr<ml::TrainingSet> data, workflows::FolderDataset::open(o.data, rescale));
+    if (o.rehearsal.empty()) return data;
+    SCOPENODE_ASSIGN(auto earlier, workflows::FolderDataset::open(o.rehearsal, rescale));
+    return workflows::with_rehearsal(std::move(data), std::move(earlier));
+}
+
 Status train(Options& o) {
     if (o.watch_stdin) end_with_stdin();
     SCOPENODE_TRY(read_options(o));
-    SCOPENODE_ASSIGN(const auto data,
-                     workflows::FolderDataset::open(o.data, rescale_of(o.rsna_rescale_quirk)));
+    SCOPENODE_ASSIGN(const auto data, data_of(o));
     print_data(*data, o.json());
     SCOPENODE_TRY(ml::train(o.train, *data, [&o](const ml::EpochReport& report) {
         if (o.json())
@@ -116,8 +124,9 @@ void add_tuning_options(CLI::App& run, Options& o) {
         ->capture_default_str();
     run.add_option("--distillation", t.distillation, "Weight of staying near what --from says")
         ->capture_default_str();
+    run.add_option("--rehearsal", o.rehearsal, "Folder of earlier data, so that they are not forgotten");
     run.add_option("--rehearsal-share", t.rehearsal_share,
-                   "Share of earlier data in each epoch, where DATA has some")
+                   "Share of earlier data in each epoch, where there are some")
         ->check(CLI::Range(0.0, 0.99))
         ->capture_default_str();
     run.add_option("--patience", t.patience,
