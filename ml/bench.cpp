@@ -80,7 +80,8 @@ Result<std::string> fine_tuning_report(const FineTuneOptions& options, std::span
         {"parameters", {{"frozen", figures.frozen_parameters}, {"learning", figures.learning_parameters}}},
         {"frozen_numbers_moved", figures.frozen_moved},
         {"learning_tensors_moved", figures.learning_moved},
-        {"milliseconds_per_step", rounded(figures.milliseconds_per_step, 0.1)}}
+        {"milliseconds_per_step", rounded(figures.milliseconds_per_step, 0.1)},
+        {"slices_per_second", rounded(1000 * double(slices.size()) / figures.milliseconds_per_step, 0.1)}}
         .dump(2);
 }
 

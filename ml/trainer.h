@@ -13,6 +13,9 @@
 
 namespace scopenode::ml {
 
+/// What a patient's slices are for; judging: validation and calibration.
+enum class Part { kLearn, kJudge };
+
 /// A slice with what is known of it; a missing label is unknown, never negative.
 struct LabelledSlice {
     HuImage image;
@@ -20,15 +23,21 @@ struct LabelledSlice {
     std::string study;    ///< slices of one study
     std::string patient;  ///< the split never separates one patient's slices
     double z_mm = 0;
+    std::optional<Part> part = {};  ///< set for the whole patient; nothing: by the patient's hash
+    bool rehearsal = false;         ///< earlier data, kept so that what was learnt is not forgotten
+    double weight = 1;  ///< of the slice in the loss, above 0 and at most 1: weak labels count less
 };
 
-/// Where labelled slices come from. load() may be called from several threads.
+/// Where labelled slices come from. load() may be called from several threads. A slice that load() fails on
+/// is left out and listed, unless they are more than a tenth of the set.
 class TrainingSet {
   public:
     virtual ~TrainingSet() = default;
     virtual std::size_t size() const = 0;
     virtual Result<LabelledSlice> load(std::size_t index) const = 0;
     virtual std::string description() const = 0;  ///< for model.json's data snapshot
+    /// What the set could not read and does not count in size(), in words.
+    virtual std::vector<std::string> skipped() const { return {}; }
 };
 
 /// What training makes small; both from logits. Unknown labels do not count.
@@ -37,6 +46,17 @@ enum class Loss {
     kPaperEq3,  ///< the paper's Eq. 3: their plain sum, averaged over slices (6/known times the known ones)
 };
 std::string_view word(Loss loss);  ///< "rsna", "paper_eq3"
+
+/// What learns. Parts that do not learn keep every bit, statistics of batch norms included.
+enum class Depth {
+    kCalibration,  ///< nothing: Platt's line and thresholds are fitted again, weights.safetensors stays
+    kHead,         ///< what follows the encoder
+    kEncoder,      ///< encoder and head
+    kAll,          ///< all that the preset lets learn
+};
+std::string_view word(Depth depth);  ///< "calibration", "head", "encoder", "all"
+/// kInvalidArgument lists the four.
+Result<Depth> depth_named(std::string_view name);
 
 struct TrainOptions {
     Preset preset;
@@ -55,6 +75,14 @@ struct TrainOptions {
     std::string name;  ///< manifest name
     bool demonstration = false;
     std::string data_licence;
+    Depth depth = Depth::kAll;     ///< other than kAll only with `from`
+    double cnn_rate = 1;           ///< factor on the learning rate of the CNNs
+    double distillation = 0;       ///< weight of the divergence of the logits from those of `from`
+    double rehearsal_share = 0.3;  ///< of an epoch's slices, where the set has rehearsal slices to learn from
+    int patience = 0;  ///< stops after so many epochs without a better validation loss, the best is kept
+    std::string precision = "fp32";
+    int natural_epochs = 0;     ///< the last so many draw all slices alike; before, 1 of 3 negatives
+    std::string version = "1";  ///< of the manifest
 };
 
 struct EpochReport {
@@ -63,6 +91,9 @@ struct EpochReport {
     double validation_loss = 0;                          ///< weighted log loss, any counts twice
     std::array<double, kLabelCount> validation_auroc{};  ///< per study
     double slices_per_second = 0;
+    double waiting_share = 0;   ///< of the epoch's time, spent waiting for the loader
+    double peak_memory_mb = 0;  ///< of the process until now
+    std::size_t slices = 0;     ///< learnt from in this epoch
 };
 
 /// Trains and writes the model folder: model.json (thresholds and Platt calibration fitted on the validation

@@ -13,10 +13,10 @@ struct Options {
 
 int list_scanners() {
     for (const auto& s : ml::phantom_scanners())
-        fmt::print("{:14} {}, {}: {}-bit {}, intercept {}, {}, {:.3f} mm pixels at 512, {:.1f} mm slices\n",
+        fmt::print("{:14} {}, {}: {}-bit {}, intercept {}, {}, {:.3f} mm pixels at 512, {:.1f} mm slices{}\n",
                    s.name, s.manufacturer, s.model, s.bits_stored, s.is_signed ? "signed" : "unsigned",
                    s.intercept, s.has_padding ? fmt::format("padding {}", s.padding_raw) : "no padding",
-                   s.pixel_mm, s.slice_mm);
+                   s.pixel_mm, s.slice_mm, s.in_mix ? "" : "; only when named");
     return 0;
 }
 

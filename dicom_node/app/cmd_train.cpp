@@ -1,31 +1,63 @@
+#include <nlohmann/json.hpp>
 #include <regex>
 
 #include "dicom_node/app/commands.h"
 #include "dicom_node/app/node_folder.h"
+#include "dicom_node/app/stdin_watch.h"
 #include "ml/trainer.h"
 #include "storage/dicom/rescale.h"
 #include "workflows/training/folder_dataset.h"
+#include "workflows/training/rehearsal_set.h"
 
 namespace scopenode::dicom_node {
 namespace {
 
 struct Options {
-    std::string data, preset, from, windows, loss = "rsna";
+    std::string data, rehearsal, preset, from, windows, loss = "rsna", depth = "all", progress = "text";
     ml::TrainOptions train;
     std::string out;
-    bool rsna_rescale_quirk = false;
+    bool rsna_rescale_quirk = false, watch_stdin = false;
+
+    bool json() const { return progress == "json"; }
 };
 
+/// One object a line, for a program that reads them as they come.
+void print_event(const nlohmann::json& event) {
+    fmt::print("{}\n", event.dump());
+    std::fflush(stdout);
+}
+
+nlohmann::json epoch_event(const ml::EpochReport& r, int epochs) {
+    nlohmann::json auroc = nlohmann::json::object();
+    for (std::size_t k = 0; k < ml::kLabelCount; ++k)
+        auroc[std::string(ml::kLabels[k])] = r.validation_auroc[k];
+    return {{"event", "epoch"},
+            {"epoch", r.epoch},
+            {"epochs", epochs},
+            {"train_loss", r.train_loss},
+            {"validation_loss", r.validation_loss},
+            {"validation_auroc", auroc},
+            {"slices", r.slices},
+            {"slices_per_second", r.slices_per_second},
+            {"waiting_share", r.waiting_share},
+            {"peak_memory_mb", r.peak_memory_mb}};
+}
+
 void print_epoch(const ml::EpochReport& r) {
-    fmt::print("epoch {}: loss {:.4f}, validation loss {:.4f}, {:.1f} slices/s, study AUC", r.epoch,
-               r.train_loss, r.validation_loss, r.slices_per_second);
+    fmt::print(
+        "epoch {}: loss {:.4f}, validation loss {:.4f}, {} slices, {:.1f} slices/s, {:.0f} % waiting, {:.0f} "
+        "MB, "
+        "study AUC",
+        r.epoch, r.train_loss, r.validation_loss, r.slices, r.slices_per_second, 100 * r.waiting_share,
+        r.peak_memory_mb);
     for (std::size_t k = 0; k < ml::kLabelCount; ++k)
         fmt::print(" {} {:.3f}", ml::kLabels[k], r.validation_auroc[k]);
     fmt::print("\n");
     std::fflush(stdout);
 }
 
-Status train(Options& o) {
+/// The words of the command line as the trainer's options.
+Status read_options(Options& o) {
     static const std::regex devices("auto|cpu|cuda:[0-9]{1,2}");
     if (!std::regex_match(o.train.device, devices))
         return fail(Code::kInvalidArgument, "--device is auto, cpu or cuda:N, not '{}'", o.train.device);
@@ -36,18 +68,81 @@ Status train(Options& o) {
         SCOPENODE_ASSIGN(o.train.preset.windows, ml::parse_windows(o.windows));
     }
     o.train.loss = o.loss == "paper_eq3" ? ml::Loss::kPaperEq3 : ml::Loss::kRsna;
+    SCOPENODE_ASSIGN(o.train.depth, ml::depth_named(o.depth));
     o.train.out = o.out;
     if (!o.from.empty()) {
         SCOPENODE_ASSIGN(o.train.from, chosen_model("", o.from));
     }
-    SCOPENODE_ASSIGN(const auto data,
-                     workflows::FolderDataset::open(o.data, storage::rescale_of(o.rsna_rescale_quirk)));
-    fmt::print("{}\n", data->description());
-    std::fflush(stdout);
-    SCOPENODE_TRY(ml::train(o.train, *data, print_epoch));
-    SCOPENODE_ASSIGN(const auto made, ml::read_model_folder(o.out));
-    fmt::print("model {} in {}\n", made.id(), o.out);
     return {};
+}
+
+void print_data(const ml::TrainingSet& data, bool json) {
+    if (json)
+        return print_event({{"event", "data"},
+                            {"description", data.description()},
+                            {"slices", data.size()},
+                            {"skipped", data.skipped()}});
+    fmt::print("{}\n", data.description());
+    for (const auto& skipped : data.skipped()) fmt::print("left out: {}\n", skipped);
+    std::fflush(stdout);
+}
+
+Result<std::unique_ptr<ml::TrainingSet>> data_of(const Options& o) {
+    const auto rescale = storage::rescale_of(o.rsna_rescale_quirk);
+    SCOPENODE_ASSIGN(std::unique_ptr<ml::TrainingSet> data, workflows::FolderDataset::open(o.data, rescale));
+    if (o.rehearsal.empty()) return data;
+    SCOPENODE_ASSIGN(auto earlier, workflows::FolderDataset::open(o.rehearsal, rescale));
+    return workflows::with_rehearsal(std::move(data), std::move(earlier));
+}
+
+Status train(Options& o) {
+    if (o.watch_stdin) end_with_stdin();
+    SCOPENODE_TRY(read_options(o));
+    SCOPENODE_ASSIGN(const auto data, data_of(o));
+    print_data(*data, o.json());
+    SCOPENODE_TRY(ml::train(o.train, *data, [&o](const ml::EpochReport& report) {
+        if (o.json())
+            print_event(epoch_event(report, o.train.epochs));
+        else
+            print_epoch(report);
+    }));
+    SCOPENODE_ASSIGN(const auto made, ml::read_model_folder(o.out));
+    if (o.json())
+        print_event({{"event", "done"}, {"model", made.id()}, {"out", o.out}});
+    else
+        fmt::print("model {} in {}\n", made.id(), o.out);
+    return {};
+}
+
+/// What matters when a trained model goes on learning.
+void add_tuning_options(CLI::App& run, Options& o) {
+    auto& t = o.train;
+    run.add_option("--depth", o.depth,
+                   "What learns: calibration (nothing, thresholds are fitted again), head, encoder or all")
+        ->check(CLI::IsMember({"calibration", "head", "encoder", "all"}))
+        ->capture_default_str();
+    run.add_option("--cnn-rate", t.cnn_rate, "Factor on the learning rate of the CNNs")
+        ->capture_default_str();
+    run.add_option("--distillation", t.distillation, "Weight of staying near what --from says")
+        ->capture_default_str();
+    run.add_option("--rehearsal", o.rehearsal, "Folder of earlier data, so that they are not forgotten");
+    run.add_option("--rehearsal-share", t.rehearsal_share,
+                   "Share of earlier data in each epoch, where there are some")
+        ->check(CLI::Range(0.0, 0.99))
+        ->capture_default_str();
+    run.add_option("--patience", t.patience,
+                   "Stop after so many epochs that were not better and keep the best; 0: never")
+        ->check(CLI::Range(0, 10000))
+        ->capture_default_str();
+    run.add_option("--natural-epochs", t.natural_epochs,
+                   "Last epochs that draw negatives as often as they are; before, one of three")
+        ->check(CLI::Range(0, 10000))
+        ->capture_default_str();
+    run.add_option("--version", t.version, "Version of the model in its manifest")->capture_default_str();
+    run.add_option("--progress", o.progress, "text, or json: one object a line and nothing else on stdout")
+        ->check(CLI::IsMember({"text", "json"}))
+        ->capture_default_str();
+    run.add_flag("--watch-stdin", o.watch_stdin, "End with status 1 when standard input closes");
 }
 
 }  // namespace
@@ -87,6 +182,7 @@ void add_train_command(CLI::App& app, int& exit_code) {
     run->add_option("--device", t.device, "auto, cpu or cuda:N")->capture_default_str();
     run->add_option("--name", t.name, "Name of the model in reports");
     run->add_option("--data-licence", t.data_licence, "Licence of the training data");
+    add_tuning_options(*run, *o);
     add_rescale_option(*run, o->rsna_rescale_quirk);
     run->add_flag("--demonstration", t.demonstration, "Mark the model as never for patients");
     run->callback([o, &exit_code] {

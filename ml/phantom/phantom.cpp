@@ -40,9 +40,9 @@ Pose draw_pose(const Head& head, const Scanner& scanner, int slices, Rng rng) {
 }
 
 void draw_scanner(const PhantomOptions& options, Rng& rng, Plan& plan) {
-    static constexpr std::array<float, 5> kNoiseHu{4.2F, 5.6F, 4.8F, 3.8F, 6.0F};
     const auto& all = phantom_scanners();
-    auto which = static_cast<std::size_t>(rng.below(static_cast<int>(all.size())));
+    const auto mixed = std::count_if(all.begin(), all.end(), [](const Scanner& s) { return s.in_mix; });
+    auto which = static_cast<std::size_t>(rng.below(static_cast<int>(mixed)));
     for (std::size_t i = 0; i < all.size(); ++i)
         if (all[i].name == options.scanner) which = i;
     plan.scanner = all[which];
@@ -52,7 +52,7 @@ void draw_scanner(const PhantomOptions& options, Rng& rng, Plan& plan) {
         std::round(2 * rng.uniform(0.3F, 1.5F) * static_cast<float>(plan.scanner.tilt_degrees)) / 2;
     plan.scanner.tilt_degrees = rng.chance(0.6) ? static_cast<double>(tilt) : 0.0;
     const float shrink = std::pow(static_cast<float>(options.size) / 512, 0.7F);
-    plan.noise_hu = kNoiseHu[which] * rng.uniform(0.7F, 1.45F) * std::min(1.0F, shrink) *
+    plan.noise_hu = plan.scanner.noise_hu * rng.uniform(0.7F, 1.45F) * std::min(1.0F, shrink) *
                     std::sqrt(5 / static_cast<float>(plan.scanner.slice_mm));
 }
 

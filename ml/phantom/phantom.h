@@ -10,7 +10,7 @@
 
 namespace scopenode::ml {
 
-/// How one make of scanner stores its slices.
+/// How one make of scanner stores its slices, and how they look.
 struct Scanner {
     std::string name;  ///< "ge_like", ...
     std::string manufacturer;
@@ -24,7 +24,14 @@ struct Scanner {
     double pixel_mm = 0.45;  ///< at 512 pixels
     double slice_mm = 5;
     double tilt_degrees = 0;  ///< gantry tilt
+    float noise_hu = 5;       ///< at 5 mm
+    float hu_gain = 1;        ///< of everything denser than fat, about water; air stays where it is
+    float hu_offset = 0;      ///< the same for a scanner that does not stand at 0 in water
+    float sharpening = 0;     ///< of edges; below 0: blur, at least -1
+    float cupping_hu = 0;     ///< beam hardening left in: denser so much 70 mm from the middle
+    bool in_mix = true;       ///< drawn where no scanner is named
 };
+/// Those that are not in the mix come last.
 const std::vector<Scanner>& phantom_scanners();
 
 struct PhantomOptions {

@@ -117,6 +117,29 @@ void smooth(Grid& grid) {
         }
 }
 
+/// What makes this scanner's pictures unlike others': edges raised or blurred, and its scale of densities.
+void characterise(Grid& grid, const Scanner& scanner) {
+    if (scanner.sharpening != 0) {
+        const std::vector<float> before = grid.hu;
+        smooth(grid);
+        smooth(grid);
+        for (std::size_t i = 0; i < before.size(); ++i)
+            grid.hu[i] = before[i] + scanner.sharpening * (before[i] - grid.hu[i]);
+    }
+    if (scanner.hu_gain == 1 && scanner.hu_offset == 0 && scanner.cupping_hu == 0) return;
+    const float middle = static_cast<float>(grid.cells - 1) / 2, step = grid.cell_mm / 70;
+    std::size_t n = 0;
+    for (int j = 0; j < grid.cells; ++j)
+        for (int i = 0; i < grid.cells; ++i, ++n) {
+            const float x = (static_cast<float>(i) - middle) * step,
+                        y = (static_cast<float>(j) - middle) * step;
+            float& hu = grid.hu[n];
+            const float share = std::clamp((hu + 1000) / 800, 0.0F, 1.0F),
+                        cup = scanner.cupping_hu * std::min(x * x + y * y, 1.5F);
+            hu += share * ((scanner.hu_gain - 1) * hu + scanner.hu_offset + cup);
+        }
+}
+
 std::vector<float> noise_tile(Rng& rng, float hu) {
     std::vector<float> tile(kTile);
     for (auto& t : tile) t = rng.normal();
@@ -211,10 +234,12 @@ void render(const Plan& plan, const PhantomOptions& options, Rng rng, PhantomStu
         study.z_mm.push_back(std::round(100 * static_cast<double>(plan.pose.first_z)) / 100 +
                              k * plan.scanner.slice_mm);
         smooth(grid);
+        characterise(grid, plan.scanner);
         study.slices.push_back(develop(grid, plan.scanner, options.size, tile, rng));
     }
     if (sums.blood_count > 0 && sums.around_count > 0)
-        study.contrast_hu = sums.blood_hu / sums.blood_count - sums.around_hu / sums.around_count;
+        study.contrast_hu = (sums.blood_hu / sums.blood_count - sums.around_hu / sums.around_count) *
+                            static_cast<double>(plan.scanner.hu_gain);
 }
 
 }  // namespace scopenode::ml

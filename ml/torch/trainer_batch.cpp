@@ -2,64 +2,14 @@
 
 #include <cmath>
 
-#include "base/core/ids.h"
+#include "ml/torch/draw.h"
 
 namespace scopenode::ml {
 namespace {
 
-constexpr std::size_t kNegativesLeftOut = 3;  ///< one of so many is taken
 constexpr float kAir = -1024;
 
-/// splitmix64: the same numbers with every library, unlike the standard's distributions.
-class Draw {
-  public:
-    Draw(std::uint64_t seed, std::uint64_t stream) : state_(seed * 0xD1342543DE82EF95ULL + stream) { next(); }
-    std::uint64_t next() {
-        std::uint64_t z = (state_ += 0x9E3779B97F4A7C15ULL);
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-        return z ^ (z >> 31);
-    }
-    double between(double low, double high) {
-        return low + (high - low) * (static_cast<double>(next() >> 11) * (1.0 / 9007199254740992.0));
-    }
-    void shuffle(std::vector<std::size_t>& items) {
-        for (std::size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[next() % i]);
-    }
-
-  private:
-    std::uint64_t state_;
-};
-
 }  // namespace
-
-Split split_by_patient(const std::vector<SliceRecord>& records, double validation_share) {
-    Split split;
-    for (std::size_t i = 0; i < records.size(); ++i) {
-        if (!records[i].labelled()) continue;
-        const std::string hash = sha256_hex("split|" + records[i].patient).substr(0, 12);
-        const double place = static_cast<double>(std::stoull(hash, nullptr, 16)) / std::pow(2.0, 48);
-        (place < validation_share ? split.validation : split.training).push_back(i);
-    }
-    return split;
-}
-
-std::vector<std::size_t> epoch_order(const std::vector<SliceRecord>& records,
-                                     const std::vector<std::size_t>& training, std::uint64_t seed,
-                                     int epoch) {
-    Draw draw(seed, static_cast<std::uint64_t>(epoch) + 1);
-    std::vector<std::size_t> order, negatives;
-    for (const std::size_t index : training) (records[index].positive() ? order : negatives).push_back(index);
-    draw.shuffle(negatives);
-    const std::size_t kept = (negatives.size() + kNegativesLeftOut - 1) / kNegativesLeftOut;
-    order.insert(order.end(), negatives.begin(), negatives.begin() + static_cast<std::ptrdiff_t>(kept));
-    draw.shuffle(order);
-    return order;
-}
-
-std::size_t epoch_size(const std::vector<SliceRecord>& records, const std::vector<std::size_t>& training) {
-    return epoch_order(records, training, 0, 0).size();
-}
 
 torch::Tensor augment(const torch::Tensor& hu, std::uint64_t seed) {
     Draw draw(seed, 77);
@@ -87,10 +37,12 @@ torch::Tensor augment(const torch::Tensor& hu, std::uint64_t seed) {
 Targets targets_of(const std::vector<SliceRecord>& records, const std::vector<std::size_t>& indices) {
     const auto count = static_cast<std::int64_t>(indices.size());
     Targets out{torch::zeros({count, std::int64_t(kLabelCount)}),
-                torch::zeros({count, std::int64_t(kLabelCount)})};
+                torch::zeros({count, std::int64_t(kLabelCount)}), torch::ones({count, 1})};
     auto truth = out.truth.accessor<float, 2>(), weight = out.weight.accessor<float, 2>();
     for (std::int64_t n = 0; n < count; ++n) {
-        const auto& labels = records[indices[static_cast<std::size_t>(n)]].labels;
+        const SliceRecord& record = records[indices[static_cast<std::size_t>(n)]];
+        const auto& labels = record.labels;
+        out.slice.data_ptr<float>()[n] = static_cast<float>(record.weight);
         for (std::size_t k = 0; k < kLabelCount; ++k) {
             if (!labels[k]) continue;
             const auto column = static_cast<std::int64_t>(k);
@@ -116,19 +68,33 @@ torch::Tensor eq3_loss(const torch::Tensor& logits, const Targets& targets) {
     const auto known = (targets.weight > 0).to(logits.device()).to(logits.scalar_type());
     const auto each = cross_entropies(logits, targets.truth.to(logits.device()));
     const auto count = known.sum(1);
-    const auto sums = (each * known).sum(1) * (double(kLabelCount) / count.clamp_min(1));
+    const auto slice = targets.slice.to(logits.device()).squeeze(1);
+    const auto sums = (each * known).sum(1) * (double(kLabelCount) / count.clamp_min(1)) * slice;
     return sums.sum() / (count > 0).sum().clamp_min(1);
+}
+
+torch::Tensor rsna_loss(const torch::Tensor& logits, const Targets& targets, const torch::Tensor& slice) {
+    const auto weight = targets.weight.to(logits.device()), truth = targets.truth.to(logits.device());
+    return (cross_entropies(logits, truth) * weight * slice).sum() / weight.sum().clamp_min(1e-6);
 }
 
 }  // namespace
 
 torch::Tensor weighted_loss(const torch::Tensor& logits, const Targets& targets) {
-    const auto weight = targets.weight.to(logits.device()), truth = targets.truth.to(logits.device());
-    return (cross_entropies(logits, truth) * weight).sum() / weight.sum().clamp_min(1e-6);
+    return rsna_loss(logits, targets, torch::ones({1}, logits.options()));
 }
 
 torch::Tensor training_loss(Loss loss, const torch::Tensor& logits, const Targets& targets) {
-    return loss == Loss::kPaperEq3 ? eq3_loss(logits, targets) : weighted_loss(logits, targets);
+    return loss == Loss::kPaperEq3 ? eq3_loss(logits, targets)
+                                   : rsna_loss(logits, targets, targets.slice.to(logits.device()));
+}
+
+torch::Tensor divergence(const torch::Tensor& logits, const torch::Tensor& before) {
+    const auto p = torch::sigmoid(before);
+    const auto each = p * (torch::log_sigmoid(before) - torch::log_sigmoid(logits)) +
+                      (1 - p) * (torch::log_sigmoid(-before) - torch::log_sigmoid(-logits));
+    const auto any = each.select(1, 0);
+    return (each.sum(1) + any).mean() / double(kLabelCount + 1);
 }
 
 }  // namespace scopenode::ml

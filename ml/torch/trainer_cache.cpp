@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -27,11 +28,22 @@ constexpr const char* kIndex = "slices.json";
 json to_json(const SliceRecord& record) {
     json labels = json::array();
     for (const auto& label : record.labels) labels.push_back(label ? json(*label ? 1 : 0) : json(nullptr));
-    return {record.study, record.patient, record.z_mm, labels};
+    json all{record.study, record.patient, record.z_mm, labels};
+    if (record.part || record.rehearsal || record.weight != 1)
+        all.push_back({{"part", record.part ? json(int(*record.part)) : json()},
+                       {"rehearsal", record.rehearsal},
+                       {"weight", record.weight}});
+    return all;
 }
 
 SliceRecord record_of(const json& j) {
     SliceRecord record{{}, j.at(0), j.at(1), j.at(2)};
+    if (j.size() > 4) {
+        const json& more = j.at(4);
+        if (!more.at("part").is_null()) record.part = Part(more.at("part").get<int>());
+        record.rehearsal = more.at("rehearsal");
+        record.weight = more.at("weight");
+    }
     for (std::size_t k = 0; k < kLabelCount; ++k)
         if (const auto& label = j.at(3).at(k); !label.is_null()) record.labels[k] = label.get<int>() != 0;
     return record;
@@ -89,30 +101,32 @@ class MappedCache final : public SliceCache {
         if (j.is_discarded() || j.value("fingerprint", "") != print) return false;
         const auto read = guard(Code::kInternal, [&] {
             for (std::size_t i = 0; i < records_.size(); ++i) records_[i] = record_of(j.at("slices").at(i));
+            skipped_ = j.value("skipped", std::vector<std::string>());
         });
         return read.has_value();
     }
     Status write_index(const fs::path& path, const std::string& print) const {
         json slices = json::array();
         for (const auto& record : records_) slices.push_back(to_json(record));
-        return write_file(real_files(), path, json{{"fingerprint", print}, {"slices", slices}}.dump());
+        return write_file(real_files(), path,
+                          json{{"fingerprint", print}, {"slices", slices}, {"skipped", skipped_}}.dump());
     }
 
     Status fill(const TrainingSet& data) {
+        const auto before = data.skipped();
+        const std::size_t all = records_.size() + before.size();
+        std::map<std::size_t, Error> faults;
+        const auto too_many = [&] { return 10 * (before.size() + faults.size()) > all; };
         std::atomic<std::size_t> next{0};
         std::mutex mutex;
-        Status first_error;
         Progress progress("reading slices", records_.size());
         std::size_t done = 0;
         const auto work = [&] {
             for (std::size_t i = next++; i < records_.size(); i = next++) {
-                Status status = guard(Code::kInternal, [&] { return load_one(data, i); });
+                const Status status = guard(Code::kInternal, [&] { return load_one(data, i); });
                 const std::lock_guard lock(mutex);
-                if (!first_error) return;
-                if (!status) {
-                    first_error = std::move(status);
-                    return;
-                }
+                if (!status) faults.emplace(i, status.error());
+                if (too_many()) return;
                 progress.advance(++done);
             }
         };
@@ -121,10 +135,15 @@ class MappedCache final : public SliceCache {
         for (unsigned t = 1; t < threads; ++t) others.emplace_back(work);
         work();
         for (auto& thread : others) thread.join();
-        if (first_error) progress.finish();
-        return first_error;
+        skipped_ = before;
+        for (const auto& [index, fault] : faults) skipped_.push_back(fault.message);
+        if (!too_many()) return {};
+        progress.finish();
+        return fail(faults.empty() ? Code::kIo : faults.begin()->second.code,
+                    "more than a tenth of {} slices cannot be read, such as: {}", all, skipped_.front());
     }
 
+    const std::vector<std::string>& skipped() const override { return skipped_; }
     const std::vector<SliceRecord>& records() const override { return records_; }
 
     torch::Tensor batch(const std::vector<std::size_t>& indices) const override {
@@ -146,11 +165,18 @@ class MappedCache final : public SliceCache {
         const torch::NoGradGuard no_grad;
         const auto hu = resize_hu(slice.image, size_).round().to(torch::kInt16).contiguous();
         std::memcpy(file_.data() + index * stride(), hu.data_ptr<std::int16_t>(), stride() * 2);
-        records_[index] = {slice.labels, std::move(slice.study), std::move(slice.patient), slice.z_mm};
+        records_[index] = {slice.labels,
+                           std::move(slice.study),
+                           std::move(slice.patient),
+                           slice.z_mm,
+                           slice.part,
+                           slice.rehearsal,
+                           slice.weight};
         return {};
     }
 
     std::vector<SliceRecord> records_;
+    std::vector<std::string> skipped_;
     int size_;
     MappedFile file_;
 };

@@ -7,6 +7,8 @@
 #include "base/core/files.h"
 #include "base/core/ids.h"
 #include "ml/torch/layers.h"
+#include "ml/torch/trainer_depth.h"
+#include "ml/torch/trainer_report.h"
 
 namespace scopenode::ml {
 namespace {
@@ -16,27 +18,6 @@ using torch::optim::AdamW;
 using torch::optim::AdamWOptions;
 
 constexpr std::string_view kMagic = "scopenode checkpoint 1\n";
-
-json to_json(const EpochReport& report) {
-    return {{"epoch", report.epoch},
-            {"train_loss", report.train_loss},
-            {"validation_loss", report.validation_loss},
-            {"validation_auroc", report.validation_auroc},
-            {"slices_per_second", report.slices_per_second}};
-}
-
-EpochReport report_of(const json& j) {
-    EpochReport report;
-    report.epoch = j.at("epoch");
-    report.train_loss = j.at("train_loss");
-    report.validation_loss = j.at("validation_loss");
-    report.slices_per_second = j.at("slices_per_second");
-    for (std::size_t k = 0; k < kLabelCount; ++k) {
-        const json& value = j.at("validation_auroc").at(k);
-        report.validation_auroc[k] = value.is_null() ? std::nan("") : value.get<double>();
-    }
-    return report;
-}
 
 /// Weight decay pulls at matrices and kernels, not at offsets, norms, positions and head mixing.
 bool decays(const std::string& name, const torch::Tensor& parameter) {
@@ -63,6 +44,7 @@ std::string pack(json head, const std::vector<std::string>& blobs) {
         body += blob;
     }
     head["sha256"] = sha256_hex(body);
+    head["head_sha256"] = sha256_hex(head.dump());
     return std::string(kMagic) + head.dump() + "\n" + body;
 }
 
@@ -78,13 +60,19 @@ Result<std::pair<json, std::vector<std::string>>> unpack(const std::string& byte
     if (head.is_discarded() ||
         head.value("sha256", "") != sha256_hex(std::string_view(bytes).substr(end + 1)))
         return damaged();
+    // Checkpoints from before there was one have no digest of their head.
+    if (head.contains("head_sha256")) {
+        const json digest = head["head_sha256"];
+        head.erase("head_sha256");
+        if (digest != sha256_hex(head.dump())) return damaged();
+    }
     std::vector<std::string> blobs;
     std::size_t at = end + 1;
     for (const std::size_t size : head.at("sizes").get<std::vector<std::size_t>>()) {
         blobs.push_back(bytes.substr(at, size));
         at += size;
     }
-    if (blobs.size() != 3 || at != bytes.size()) return damaged();
+    if (blobs.size() < 3 || blobs.size() > 4 || at != bytes.size()) return damaged();
     return std::pair{std::move(head), std::move(blobs)};
 }
 
@@ -113,7 +101,9 @@ void fill(std::vector<torch::Tensor>& tensors, double value) {
 }  // namespace
 
 void TrainingState::set_learning_rate(double rate) {
-    for (auto& group : optimizer->param_groups()) static_cast<AdamWOptions&>(group.options()).lr(rate);
+    auto& groups = optimizer->param_groups();
+    for (std::size_t i = 0; i < groups.size(); ++i)
+        static_cast<AdamWOptions&>(groups[i].options()).lr(rate * rate_factors[i]);
 }
 
 void TrainingState::update_average() {
@@ -130,8 +120,9 @@ void TrainingState::update_average() {
 void TrainingState::refresh_statistics(std::size_t batches,
                                        const std::function<torch::Tensor(std::size_t)>& batch) {
     const torch::NoGradGuard no_grad;
-    average->train();
+    train_above(*average, depth);
     auto live = statistics_of(*average);
+    if (live.empty()) return average->eval();
     // From zero, one pass leaves momentum times the batch's statistics; from one, 1 - momentum more. Their
     // difference gives the momentum of each norm without knowing its class.
     torch::manual_seed(1);
@@ -158,10 +149,11 @@ void TrainingState::refresh_statistics(std::size_t batches,
 Status TrainingState::save(const std::filesystem::path& path, const std::string& fingerprint) const {
     json head{
         {"fingerprint", fingerprint}, {"epoch", epoch}, {"updates", updates}, {"history", json::array()}};
-    for (const auto& report : history) head["history"].push_back(to_json(report));
-    return write_file(
-        real_files(), path,
-        pack(std::move(head), {save_weights(*network), save_weights(*average), optimizer_bytes(*optimizer)}));
+    for (const auto& report : history) head["history"].push_back(report_json(report));
+    std::vector<std::string> blobs{save_weights(*network), save_weights(*average),
+                                   optimizer_bytes(*optimizer)};
+    if (!best.empty()) blobs.push_back(best);
+    return write_file(real_files(), path, pack(std::move(head), blobs));
 }
 
 Status TrainingState::restore(const std::filesystem::path& path, const std::string& fingerprint) {
@@ -179,6 +171,7 @@ Status TrainingState::restore(const std::filesystem::path& path, const std::stri
         torch::serialize::InputArchive archive;
         archive.load_from(in);
         optimizer->load(archive);
+        best = blobs.size() > 3 ? blobs[3] : "";
         epoch = head.at("epoch");
         updates = head.at("updates");
         history.clear();
@@ -187,9 +180,42 @@ Status TrainingState::restore(const std::filesystem::path& path, const std::stri
     });
 }
 
+int best_epoch(const std::vector<EpochReport>& history) {
+    int best = -1;
+    for (std::size_t i = 0; i < history.size(); ++i)
+        if (best < 0 || history[i].validation_loss < history[std::size_t(best)].validation_loss)
+            best = int(i);
+    return best;
+}
+
+namespace {
+
+/// Matrices and kernels apart from what has no decay; the CNNs apart from the rest where their rate differs.
+void make_optimizer(const TrainOptions& options, TrainingState& state) {
+    std::array<std::vector<torch::Tensor>, 4> lists;
+    for (const auto& item : state.network->named_parameters()) {
+        if (!item.value().requires_grad()) continue;
+        const std::size_t slow = options.cnn_rate != 1 && is_of_cnn(item.key()) ? 2 : 0;
+        lists[slow + (decays(item.key(), item.value()) ? 0 : 1)].push_back(item.value());
+    }
+    std::vector<torch::optim::OptimizerParamGroup> groups;
+    for (std::size_t i = 0; i < lists.size(); ++i) {
+        if (lists[i].empty() && i >= 2) continue;
+        const double factor = i >= 2 ? options.cnn_rate : 1, decay = i % 2 == 0 ? options.weight_decay : 0;
+        groups.emplace_back(
+            std::move(lists[i]),
+            std::make_unique<AdamWOptions>(AdamWOptions(options.learning_rate * factor).weight_decay(decay)));
+        state.rate_factors.push_back(factor);
+    }
+    state.optimizer = std::make_unique<AdamW>(std::move(groups), AdamWOptions(options.learning_rate));
+}
+
+}  // namespace
+
 Result<std::unique_ptr<TrainingState>> make_training_state(const TrainOptions& options,
                                                            torch::Device device) {
     auto state = std::make_unique<TrainingState>();
+    state->depth = options.depth;
     SCOPENODE_ASSIGN(state->network, make_scopeformer(options.preset));
     SCOPENODE_ASSIGN(state->average, make_scopeformer(options.preset));
     if (options.from)
@@ -197,79 +223,9 @@ Result<std::unique_ptr<TrainingState>> make_training_state(const TrainOptions& o
     SCOPENODE_TRY(load_weights(*state->average, save_weights(*state->network), "moving average"));
     state->network->to(device);
     state->average->to(device);
-    std::vector<torch::Tensor> pulled, free;
-    for (const auto& item : state->network->named_parameters())
-        if (item.value().requires_grad())
-            (decays(item.key(), item.value()) ? pulled : free).push_back(item.value());
-    const auto rates = [&](double decay) {
-        return std::make_unique<AdamWOptions>(AdamWOptions(options.learning_rate).weight_decay(decay));
-    };
-    std::vector<torch::optim::OptimizerParamGroup> groups;
-    groups.emplace_back(std::move(pulled), rates(options.weight_decay));
-    groups.emplace_back(std::move(free), rates(0));
-    state->optimizer = std::make_unique<AdamW>(std::move(groups), AdamWOptions(options.learning_rate));
+    freeze_below(*state->network, options.depth);
+    if (options.depth != Depth::kCalibration) make_optimizer(options, *state);
     return state;
-}
-
-namespace {
-
-json slice_figures(const MultiLabelFigures& f) {
-    return {{"weighted_log_loss", f.weighted_log_loss},
-            {"paper_eq3", f.paper_eq3},
-            {"weighted_accuracy", f.weighted_accuracy},
-            {"mean_brier", f.mean_brier}};
-}
-
-}  // namespace
-
-std::string metrics_json(const TrainOptions& options, const std::vector<EpochReport>& history,
-                         const RunFigures& figures) {
-    json epochs = json::array(), auroc = json::object();
-    for (const auto& report : history) epochs.push_back(to_json(report));
-    for (std::size_t k = 0; k < kLabelCount; ++k)
-        auroc[std::string(kLabels[k])] = figures.validation_auroc[k];
-    return json{{"options",
-                 {{"preset", options.preset.name},
-                  {"epochs", options.epochs},
-                  {"batch", options.batch},
-                  {"learning_rate", options.learning_rate},
-                  {"weight_decay", options.weight_decay},
-                  {"seed", options.seed},
-                  {"loss", word(options.loss)},
-                  {"validation_share", options.validation_share}}},
-                {"training", {{"slices", figures.training_slices}}},
-                {"validation",
-                 {{"slices", figures.validation_slices},
-                  {"studies", figures.validation_studies},
-                  {"study_auroc", auroc},
-                  {"slice_figures", slice_figures(figures.validation)},
-                  {"of_all_negative", slice_figures(figures.baselines.all_negative)},
-                  {"of_prevalence", slice_figures(figures.baselines.constant_prevalence)}}},
-                {"epochs", epochs}}
-               .dump(2) +
-           "\n";
-}
-
-std::string plain_card(const TrainOptions& options, const Manifest& manifest, const RunFigures& figures) {
-    std::string text = fmt::format(
-        "# {}\n\n{}Preset `{}`, trained on {} slices of: {}.\n\n"
-        "{} epochs, batch {}, learning rate {}, weight decay {}, seed {}, loss {}.\n\n"
-        "| finding | study AUC on {} validation studies | threshold |\n|---|---|---|\n",
-        manifest.name, manifest.demonstration ? "**A demonstration: never for patients.**\n\n" : "",
-        options.preset.name, figures.training_slices, manifest.data_snapshot, options.epochs, options.batch,
-        options.learning_rate, options.weight_decay, options.seed, word(options.loss),
-        figures.validation_studies);
-    for (std::size_t k = 0; k < kLabelCount; ++k)
-        text += fmt::format("| {} | {:.3f} | {:.3f} |\n", kLabels[k], figures.validation_auroc[k],
-                            manifest.thresholds[k]);
-    const double loss = figures.validation.weighted_log_loss,
-                 guess = figures.baselines.constant_prevalence.weighted_log_loss;
-    if (figures.validation_slices > 0)
-        text += fmt::format(
-            "\nWeighted log loss over {} validation slices {:.4f}; of their prevalence alone {:.4f}{}.\n",
-            figures.validation_slices, loss, guess, loss < guess ? "" : ": the model is NO BETTER than that");
-    text += "\nThresholds and calibration were fitted on these same validation studies.\n";
-    return text;
 }
 
 }  // namespace scopenode::ml

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "ml/torch/scopeformer.h"
-#include "ml/torch/trainer_fit.h"
 #include "ml/trainer.h"
 
 namespace scopenode::ml {
@@ -20,6 +19,9 @@ struct TrainingState {
     int epoch = 0;             ///< epochs done
     std::int64_t updates = 0;  ///< of the moving average
     std::vector<EpochReport> history;
+    std::string best;  ///< weights of the average with the lowest validation loss, where they are kept
+    Depth depth = Depth::kAll;
+    std::vector<double> rate_factors;  ///< of the optimizer's groups
 
     void set_learning_rate(double rate);
     void update_average();
@@ -32,18 +34,11 @@ struct TrainingState {
     /// damaged.
     Status restore(const std::filesystem::path& path, const std::string& fingerprint);
 };
-/// A fresh network, or that of options.from; its weights must fit the preset.
-Result<std::unique_ptr<TrainingState>> make_training_state(const TrainOptions& options, torch::Device device);
+/// The epoch with the lowest validation loss, from 0; -1 before the first.
+int best_epoch(const std::vector<EpochReport>& history);
 
-/// What is told of a finished run.
-struct RunFigures {
-    std::size_t training_slices = 0, validation_slices = 0, validation_studies = 0;
-    std::array<double, kLabelCount> validation_auroc{};
-    MultiLabelFigures validation;  ///< of the validation slices, raw, at 0.5
-    Baselines baselines;           ///< of the same slices
-};
-std::string metrics_json(const TrainOptions& options, const std::vector<EpochReport>& history,
-                         const RunFigures& figures);
-std::string plain_card(const TrainOptions& options, const Manifest& manifest, const RunFigures& figures);
+/// A fresh network, or that of options.from; its weights must fit the preset. At depth `calibration` there is
+/// no optimizer.
+Result<std::unique_ptr<TrainingState>> make_training_state(const TrainOptions& options, torch::Device device);
 
 }  // namespace scopenode::ml

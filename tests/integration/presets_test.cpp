@@ -52,6 +52,7 @@ void learns(const std::string& preset, int pixels, const char* rate, bool all_le
     const json figures = json::parse(ran.output);
     CHECK(figures["frozen_numbers_moved"] == 0);
     CHECK(figures["learning_tensors_moved"].get<double>() > 0.99);
+    CHECK(figures["slices_per_second"].get<double>() > 0);
     CHECK((figures["parameters"]["frozen"].get<long>() == 0) == all_learns);
     const auto losses = figures["losses"].get<std::vector<double>>();
     REQUIRE(losses.size() == 20);

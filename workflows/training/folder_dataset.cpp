@@ -57,8 +57,10 @@ std::vector<fs::path> dicom_files(const fs::path& folder) {
     return files;
 }
 
-std::optional<FolderSlice> slice_of(const fs::path& file, const std::map<std::string, SliceLabels>& labels) {
+std::optional<FolderSlice> slice_of(const fs::path& file, const std::map<std::string, SliceLabels>& labels,
+                                    std::vector<std::string>& skipped) {
     const auto header = storage::read_header(file);
+    if (!header) skipped.push_back(fmt::format("{}: {}", file.string(), header.error().message));
     if (!header || header->sop_class_uid != kCtImageStorage || header->frames > 1) return std::nullopt;
     const auto* found = find_labels(labels, file, header->sop_instance_uid);
     if (!found) return std::nullopt;
@@ -127,7 +129,7 @@ Result<std::unique_ptr<FolderDataset>> FolderDataset::open(const fs::path& folde
         Progress progress("reading headers", files.size());
         std::set<std::string> studies;
         for (std::size_t i = 0; i < files.size(); ++i) {
-            if (auto slice = slice_of(files[i], labels)) {
+            if (auto slice = slice_of(files[i], labels, set->skipped_)) {
                 studies.insert(slice->study);
                 set->slices_.push_back(std::move(*slice));
             }

@@ -41,6 +41,8 @@ class FolderDataset final : public ml::TrainingSet {
     std::size_t size() const override { return slices_.size(); }
     Result<ml::LabelledSlice> load(std::size_t index) const override;
     std::string description() const override { return description_; }
+    /// Files whose headers cannot be read.
+    std::vector<std::string> skipped() const override { return skipped_; }
 
     /// By study, then along the normal of the stack.
     const std::vector<FolderSlice>& slices() const { return slices_; }
@@ -49,6 +51,7 @@ class FolderDataset final : public ml::TrainingSet {
     FolderDataset() = default;
 
     std::vector<FolderSlice> slices_;
+    std::vector<std::string> skipped_;
     std::string description_;
     storage::Rescale rescale_ = storage::Rescale::kAsTold;
 };

@@ -12,6 +12,7 @@
 #include "ml/torch/trainer_batch.h"
 #include "ml/torch/trainer_fit.h"
 #include "ml/trainer.h"
+#include "tests/unit/ml/trainer_discs.h"
 
 #include <doctest/doctest.h>
 
@@ -19,73 +20,12 @@ extern char** environ;
 
 using namespace scopenode;
 using namespace scopenode::ml;
+using namespace scopenode::test;
 
 namespace {
 
 constexpr const char* kChildOut = "SCOPENODE_TRAIN_CHILD_OUT";
 constexpr const char* kChildPipe = "SCOPENODE_TRAIN_CHILD_PIPE";
-
-Preset tiny_preset() {
-    Preset preset;
-    preset.name = "tiny";
-    preset.input_size = 64;
-    preset.windows = {{40, 80}, {80, 200}, {40, 380}};
-    preset.backbones = {{"resnet152v2", 0.03, 0.05}};
-    preset.global_channels = 16;
-    preset.token_width = 4;
-    preset.blocks = 1;
-    preset.heads = 2;
-    preset.head_dim = 4;
-    preset.mlp_width = 16;
-    return preset;
-}
-
-/// Grey discs; every second patient has a bright square, called `any` and `subdural`. Epidural is never
-/// known.
-class Discs final : public TrainingSet {
-  public:
-    std::size_t size() const override { return 96; }
-    std::string description() const override { return "96 discs"; }
-    Result<LabelledSlice> load(std::size_t index) const override {
-        const std::size_t patient = index / 2;
-        const bool positive = patient % 2 == 1;
-        LabelledSlice slice;
-        slice.study = slice.patient = "patient " + std::to_string(patient);
-        slice.z_mm = static_cast<double>(index % 2) * 5;
-        slice.labels = {positive, std::nullopt, false, false, false, positive};
-        slice.image = {80, 80, std::vector<float>(80 * 80, -1000)};
-        const int left = 25 + static_cast<int>(patient * 7 % 14),
-                  top = 25 + static_cast<int>(patient * 5 % 14);
-        for (int y = 0; y < 80; ++y)
-            for (int x = 0; x < 80; ++x) {
-                float& hu = slice.image.hu[static_cast<std::size_t>(y * 80 + x)];
-                if ((x - 40) * (x - 40) + (y - 40) * (y - 40) < 35 * 35) hu = 30;
-                if (positive && x >= left && x < left + 18 && y >= top && y < top + 18) hu = 75;
-            }
-        return slice;
-    }
-};
-
-TrainOptions options_for(const std::filesystem::path& out, int epochs) {
-    TrainOptions options;
-    options.preset = tiny_preset();
-    options.out = out;
-    options.epochs = epochs;
-    options.batch = 8;
-    options.learning_rate = 5e-3;
-    options.threads = 1;
-    options.validation_share = 0.3;
-    options.device = "cpu";
-    options.name = "Tiny";
-    options.data_licence = "none";
-    return options;
-}
-
-std::string weights_of(const std::filesystem::path& folder) {
-    const auto files = read_model_folder(folder);
-    REQUIRE(files);
-    return files->weights;
-}
 
 void unbroken(const std::filesystem::path& out) {
     REQUIRE(train(options_for(out, 3), Discs(), nullptr));
@@ -181,9 +121,20 @@ TEST_CASE("a killed run that is resumed ends with the weights of an unbroken one
         CHECK(refused.error().code == Code::kConflict);
     }
     SUBCASE("a damaged checkpoint is refused") {
-        const auto bytes = read_file(broken / "checkpoint.bin");
+        auto bytes = read_file(broken / "checkpoint.bin");
         REQUIRE(bytes);
-        REQUIRE(write_file(real_files(), broken / "checkpoint.bin", bytes->substr(0, bytes->size() / 2)));
+        SUBCASE("cut") {
+            bytes->resize(bytes->size() / 2);
+        }
+        SUBCASE("one bit of its tensors") {
+            bytes->at(bytes->size() - 1000) ^= 4;
+        }
+        SUBCASE("another number of epochs") {
+            const auto at = bytes->find("\"epoch\":1,");
+            REQUIRE(at != std::string::npos);
+            bytes->at(at + 8) = '2';
+        }
+        REQUIRE(write_file(real_files(), broken / "checkpoint.bin", *bytes));
         auto options = options_for(broken, 3);
         options.resume = true;
         const auto refused = train(options, Discs(), nullptr);
@@ -221,19 +172,6 @@ TEST_CASE("fine-tuning starts from weights that fit and names its parent") {
     REQUIRE(!refused);
     CHECK(refused.error().code == Code::kDamagedModel);
     CHECK(!std::filesystem::exists(wrong.out / "model.json"));
-}
-
-TEST_CASE("an error of the training set ends the run with its words") {
-    class Broken final : public TrainingSet {
-      public:
-        std::size_t size() const override { return 4; }
-        std::string description() const override { return "broken"; }
-        Result<LabelledSlice> load(std::size_t) const override { return fail(Code::kIo, "the disk is gone"); }
-    };
-    const TemporaryFolder folder;
-    const auto refused = train(options_for(folder.path() / "m", 1), Broken(), nullptr);
-    REQUIRE(!refused);
-    CHECK(refused.error().message == "the disk is gone");
 }
 
 TEST_CASE("Platt turns shrunken scores back and thresholds part the classes") {

@@ -8,6 +8,7 @@
 #include "tests/support/ct_files.h"
 #include "workflows/phantoms.h"
 #include "workflows/training/evaluate.h"
+#include "workflows/training/rehearsal_set.h"
 
 #include <doctest/doctest.h>
 
@@ -85,6 +86,22 @@ TEST_CASE("a phantom folder is a training set in the order of its stacks") {
     CHECK(patients.size() == 3);
 }
 
+TEST_CASE("earlier data follow as rehearsal") {
+    const TemporaryFolder new_folder, old_folder;
+    auto fresh = FolderDataset::open(phantom_folder(new_folder, 2));
+    auto earlier = FolderDataset::open(phantom_folder(old_folder, 1));
+    REQUIRE(fresh);
+    REQUIRE(earlier);
+    const auto set = with_rehearsal(std::move(*fresh), std::move(*earlier));
+    REQUIRE(set->size() == 24);
+    CHECK(set->load(15)->rehearsal == false);
+    CHECK(set->load(16)->rehearsal == true);
+    CHECK(set->load(16)->image.hu == set->load(0)->image.hu);  // the same seed
+    CHECK(set->description().find("of 2 studies") != std::string::npos);
+    CHECK(set->description().find("rehearsal: 8 labelled slices of 1 studies") != std::string::npos);
+    CHECK(set->skipped().empty());
+}
+
 TEST_CASE("labels by file name - unknown labels and files without a label") {
     const TemporaryFolder folder;
     const auto path = phantom_folder(folder, 1);
@@ -94,6 +111,8 @@ TEST_CASE("labels by file name - unknown labels and files without a label") {
     const auto set = FolderDataset::open(path);
     REQUIRE(set);
     REQUIRE((*set)->size() == 1);
+    REQUIRE((*set)->skipped().size() == 1);
+    CHECK((*set)->skipped()[0].find("notes.dcm: ") != std::string::npos);
     const auto& labels = (*set)->slices()[0].labels;
     CHECK(labels[0] == true);
     CHECK(labels[1] == false);

@@ -1,0 +1,144 @@
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sstream>
+
+#include "base/core/files.h"
+#include "base/core/ids.h"
+#include "tests/support/node.h"
+
+using namespace scopenode;
+using namespace scopenode::test;
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+std::string shell_words(const std::vector<std::string>& words) {
+    std::string line = SCOPENODE_PROGRAM;
+    for (const auto& word : words) line += " '" + word + "'";
+    return line;
+}
+
+std::vector<std::string> fine_tuning(const TemporaryFolder& folder, const fs::path& out, int epochs,
+                                     const char* depth) {
+    return {"train",
+            "run",
+            (folder.path() / "data").string(),
+            "--preset",
+            "scopeformer_nano",
+            "--from",
+            SCOPENODE_SOURCE_DIR "/config/models/demo",
+            "--out",
+            out.string(),
+            "--epochs",
+            std::to_string(epochs),
+            "--batch",
+            "4",
+            "--depth",
+            depth,
+            "--validation-share",
+            "0.25",
+            "--device",
+            "cpu",
+            "--progress",
+            "json"};
+}
+
+std::vector<json> events_in(const std::string& text) {
+    std::vector<json> events;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        const json event = json::parse(line, nullptr, false);
+        REQUIRE_MESSAGE(event.is_object(), line);
+        events.push_back(event);
+    }
+    return events;
+}
+
+}  // namespace
+
+TEST_CASE("train run tells its progress as one JSON object a line and nothing else") {
+    const TemporaryFolder folder;
+    make_phantoms(folder.path() / "data", 6, 4, 3);
+    const auto out = folder.path() / "m";
+    auto words = fine_tuning(folder, out, 2, "head");
+    for (const char* word : {"--version", "2026-11", "--distillation", "0.5", "--cnn-rate", "0.1",
+                             "--rehearsal-share", "0.2", "--natural-epochs", "1"})
+        words.push_back(word);
+    const auto ran = run({"sh", "-c", shell_words(words) + " 2>/dev/null"});
+    CHECK(ran.rc == 0);
+    const auto events = events_in(ran.output);
+    REQUIRE(events.size() == 4);
+    CHECK(events[0]["event"] == "data");
+    CHECK(events[0]["slices"] == 24);
+    CHECK(events[0]["skipped"].empty());
+    for (const int epoch : {1, 2}) {
+        const json& event = events[std::size_t(epoch)];
+        CHECK(event["event"] == "epoch");
+        CHECK(event["epoch"] == epoch);
+        CHECK(event["epochs"] == 2);
+        CHECK(event["train_loss"].is_number());
+        CHECK(event["validation_loss"].is_number());
+        CHECK(event["validation_auroc"].size() == 6);
+        CHECK(event["slices"].get<int>() > 0);
+        CHECK(event["slices_per_second"].get<double>() > 0);
+        CHECK(event["waiting_share"].is_number());
+        CHECK(event["peak_memory_mb"].get<double>() > 0);
+    }
+    CHECK(events[3]["event"] == "done");
+    const auto manifest = read_file(out / "model.json");
+    REQUIRE(manifest);
+    CHECK(events[3]["model"] == sha256_hex(*manifest).substr(0, 12));
+    CHECK(json::parse(*manifest)["version"] == "2026-11");
+}
+
+TEST_CASE("train run that watches its input ends when its parent is gone and can go on") {
+    const TemporaryFolder folder;
+    make_phantoms(folder.path() / "data", 6, 4, 3);
+    const auto out = folder.path() / "m", pipe = folder.path() / "pipe", said = folder.path() / "said",
+               errors = folder.path() / "errors";
+    REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+    auto words = fine_tuning(folder, out, 10000, "head");
+    words.push_back("--watch-stdin");
+    Child child({"sh", "-c",
+                 "exec " + shell_words(words) + " <" + pipe.string() + " >" + said.string() + " 2>" +
+                     errors.string()},
+                folder.path() / "log");
+    const int end = ::open(pipe.c_str(), O_WRONLY | O_CLOEXEC);
+    REQUIRE(end >= 0);
+    REQUIRE(::write(end, "still here\n", 11) == 11);
+    CHECK(eventually(
+        [&] { return read_file(said).value_or("").find("\"event\":\"epoch\"") != std::string::npos; }));
+    CHECK(child.alive());
+    ::close(end);
+    CHECK(child.wait() == 1);
+    const auto error = read_file(errors);
+    REQUIRE(error);
+    CHECK(error->find("standard input was closed") != std::string::npos);
+    CHECK(fs::exists(out / "checkpoint.bin"));
+    CHECK(!fs::exists(out / "model.json"));
+
+    // Its checkpoint is whole: a run with other epochs is refused for that, not for damage.
+    auto other = fine_tuning(folder, out, 2, "head");
+    other.push_back("--resume");
+    const auto refused = program(other);
+    CHECK(refused.rc == 1);
+    CHECK(refused.output.find("of a run with other options") != std::string::npos);
+}
+
+TEST_CASE("train run refuses words that make no sense") {
+    const TemporaryFolder folder;
+    make_phantoms(folder.path() / "data", 2, 4, 3);
+    const auto out = folder.path() / "m";
+    CHECK(program(fine_tuning(folder, out, 1, "tail")).rc == 2);
+    auto words = fine_tuning(folder, out, 1, "all");
+    words.push_back("--natural-epochs");
+    words.push_back("5");
+    const auto refused = program(words);
+    CHECK(refused.rc == 2);
+    CHECK(refused.output.find("natural epochs") != std::string::npos);
+    CHECK(!fs::exists(out / "model.json"));
+}
