@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -188,6 +189,24 @@ ChildProcess::Heard ChildProcess::receive(std::span<char> bytes, Deadline deadli
         }
     }
     return Heard::kAll;
+}
+
+std::optional<std::string> ChildProcess::read_some(Deadline deadline) {
+    std::string bytes(1 << 16, '\0');
+    while (true) {
+        const ssize_t n = ::read(from_, bytes.data(), bytes.size());
+        if (n > 0) return bytes.substr(0, static_cast<std::size_t>(n));
+        if (n == 0 || (errno != EINTR && errno != EAGAIN)) return std::nullopt;
+        if (errno == EAGAIN && !await_end(from_, POLLIN, deadline)) return std::string();
+    }
+}
+
+void ChildProcess::pause(bool on) {
+    if (pid_ >= 0) ::kill(-pid_, on ? SIGSTOP : SIGCONT);
+}
+
+void ChildProcess::set_niceness(int niceness) {
+    if (pid_ >= 0) ::setpriority(PRIO_PROCESS, static_cast<id_t>(pid_), niceness);
 }
 
 bool ChildProcess::alive() {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,6 +38,13 @@ class ChildProcess {
     Heard send(std::string_view bytes, Deadline deadline);
     /// Fills all of `bytes` from the child's standard output; kEnded when it stops before.
     Heard receive(std::span<char> bytes, Deadline deadline);
+
+    /// What the child's standard output holds now; "" when nothing comes in time, nothing when it has ended.
+    std::optional<std::string> read_some(Deadline deadline);
+    /// Stops and continues its whole group (SIGSTOP, SIGCONT).
+    void pause(bool on);
+    /// Of the child and what it starts from now on; 19 yields the most.
+    void set_niceness(int niceness);
 
     pid_t pid() const { return pid_; }
     bool alive();

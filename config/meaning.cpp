@@ -74,6 +74,9 @@ std::vector<Fault> meaning_faults(const Settings& settings) {
     for (std::size_t i = 0; i < dimse.allowed_callers.size(); ++i)
         if (!is_legal_ae_title(dimse.allowed_callers[i]))
             faults.push_back({fmt::format("/dimse/allowed_callers/{}", i), kAeTitle});
+    for (std::size_t i = 0; i < settings.training.label_callers.size(); ++i)
+        if (!is_legal_ae_title(settings.training.label_callers[i]))
+            faults.push_back({fmt::format("/training/label_callers/{}", i), kAeTitle});
     if (!is_loopback_host(dimse.bind) && dimse.allowed_callers.empty())
         faults.push_back({"/dimse/bind", "'" + dimse.bind +
                                              "' is not a loopback address: list the calling AE titles in "

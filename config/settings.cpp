@@ -37,6 +37,58 @@ Destination destination_of(const json& from) {
     return one;
 }
 
+void take_training(const json& from, Settings::Training& t) {
+    take(from, "label_callers", t.label_callers);
+    take(from, "start_after_labels", t.start_after_labels);
+    take(from, "held_out_share", t.held_out_share);
+    take(from, "judge_share", t.judge_share);
+    take(from, "fewest_studies", t.fewest_studies);
+    take(from, "epochs", t.epochs);
+    take(from, "batch", t.batch);
+    take(from, "learning_rate", t.learning_rate);
+    take(from, "depth", t.depth);
+    take(from, "rehearsal_share", t.rehearsal_share);
+    take(from, "rehearsal_phantoms", t.rehearsal_phantoms);
+    take(from, "golden_phantoms", t.golden_phantoms);
+    take(from, "device", t.device);
+    take(from, "threads", t.threads);
+    take(from, "memory_mb", t.memory_mb);
+    take(from, "niceness", t.niceness);
+    const json gate = from.value("gate", json::object());
+    take(gate, "level", t.gate.level);
+    take(gate, "golden_margin", t.gate.golden_margin);
+    take(gate, "class_margin", t.gate.class_margin);
+    take(gate, "rate_margin", t.gate.rate_margin);
+    take(gate, "calibration_margin", t.gate.calibration_margin);
+    take(gate, "latency_ratio", t.gate.latency_ratio);
+}
+
+ordered_json training_json(const Settings::Training& t) {
+    return {{"label_callers", t.label_callers},
+            {"start_after_labels", t.start_after_labels},
+            {"held_out_share", t.held_out_share},
+            {"judge_share", t.judge_share},
+            {"fewest_studies", t.fewest_studies},
+            {"epochs", t.epochs},
+            {"batch", t.batch},
+            {"learning_rate", t.learning_rate},
+            {"depth", t.depth},
+            {"rehearsal_share", t.rehearsal_share},
+            {"rehearsal_phantoms", t.rehearsal_phantoms},
+            {"golden_phantoms", t.golden_phantoms},
+            {"device", t.device},
+            {"threads", t.threads},
+            {"memory_mb", t.memory_mb},
+            {"niceness", t.niceness},
+            {"gate",
+             {{"level", t.gate.level},
+              {"golden_margin", t.gate.golden_margin},
+              {"class_margin", t.gate.class_margin},
+              {"rate_margin", t.gate.rate_margin},
+              {"calibration_margin", t.gate.calibration_margin},
+              {"latency_ratio", t.gate.latency_ratio}}}};
+}
+
 Settings settings_of(const json& document) {
     Settings s;
     const auto part = [&](const char* key) { return document.value(key, json::object()); };
@@ -72,6 +124,7 @@ Settings settings_of(const json& document) {
     take(archive, "keep_free_mb", s.archive.keep_free_mb);
     take(delivery, "first_retry_seconds", s.delivery.first_retry_seconds);
     take(delivery, "longest_retry_seconds", s.delivery.longest_retry_seconds);
+    take_training(part("training"), s.training);
     for (const json& one : document.value("destinations", json::array()))
         s.destinations.push_back(destination_of(one));
     for (const json& one : document.value("peers", json::array())) {
@@ -179,6 +232,7 @@ std::string settings_json(const Settings& s) {
     out["archive"] = {{"keep_free_mb", s.archive.keep_free_mb}};
     out["delivery"] = {{"first_retry_seconds", s.delivery.first_retry_seconds},
                        {"longest_retry_seconds", s.delivery.longest_retry_seconds}};
+    out["training"] = training_json(s.training);
     out["destinations"] = ordered_json::array();
     for (const Destination& d : s.destinations)
         out["destinations"].push_back({{"name", d.name},

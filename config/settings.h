@@ -70,6 +70,32 @@ struct Settings {
         int first_retry_seconds = 5;
         int longest_retry_seconds = 600;
     } delivery;
+    struct Training {
+        std::vector<std::string> label_callers;  ///< AE titles whose reports label; empty: all that may call
+        int start_after_labels = 0;    ///< newly labelled studies that start a job by themselves; 0: never
+        double held_out_share = 0.4;   ///< of patients, by hash: never learnt from, candidates are judged on them
+        double judge_share = 0.2;      ///< of the others: for early stopping, calibration and thresholds
+        int fewest_studies = 20;       ///< fewer to learn from are refused
+        int epochs = 8;
+        int batch = 16;
+        double learning_rate = 5e-4;
+        std::string depth = "auto";    ///< or calibration, head, encoder, all
+        double rehearsal_share = 0.3;  ///< of an epoch: what the champion knew before
+        /// While a demonstration model serves: phantoms that stand for what it has learnt from.
+        int rehearsal_phantoms = 100, golden_phantoms = 200;
+        std::string device = "auto";
+        int threads = 1;
+        int memory_mb = 8192;          ///< a job that needs more is ended
+        int niceness = 10;             ///< of the child process
+        struct Gate {
+            double level = 0.05;             ///< of wrongly promoting, one-sided
+            double golden_margin = 0.02;     ///< of the AUROC of any, that may be lost on the golden set
+            double class_margin = 0.05;      ///< of each class's AUROC
+            double rate_margin = 0.05;       ///< of sensitivity and specificity
+            double calibration_margin = 0.03;
+            double latency_ratio = 1.5;
+        } gate;
+    } training;
     std::vector<Destination> destinations;
     std::vector<Destination> peers;  ///< others whose address is known (their name is their AE title)
     std::string revision;  ///< start of the sha256 of the file's bytes

@@ -5,6 +5,7 @@
 
 #include "storage/index/audit.h"
 #include "storage/index/catalog.h"
+#include "storage/index/models.h"
 #include "storage/index/queue.h"
 #include "storage/index/results.h"
 #include "storage/index/slices.h"

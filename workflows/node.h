@@ -45,6 +45,8 @@ class StudyLoop {
     Status start();
     /// Waits for the steps that are running; what is left goes on at the next start.
     void stop();
+    /// Another model serves from the next study on; what is at work now begins anew by it.
+    Status serve(std::shared_ptr<const ml::Model> model);
     /// Something was received: taken up within a quarter of a second, with all that came meanwhile.
     void wake();
     /// A person or a peer said something about a study: taken up at once.

@@ -23,8 +23,12 @@ std::vector<std::int64_t> studies_of(std::span<const WantedSlice> slices) {
 
 }  // namespace
 
+std::string score_key(const std::string& manifest_sha256, const config::Settings& settings) {
+    return manifest_sha256 + (settings.inference.rsna_rescale_quirk ? "+rsna_rescale_quirk" : "");
+}
+
 std::string score_key(const ml::Model& model, const config::Settings& settings) {
-    return model.manifest_sha256() + (settings.inference.rsna_rescale_quirk ? "+rsna_rescale_quirk" : "");
+    return score_key(model.manifest_sha256(), settings);
 }
 
 SliceScorer::SliceScorer(Parts parts) : p_(std::move(parts)), key_(score_key(*p_.model, p_.settings)) {}

@@ -15,6 +15,7 @@
 namespace scopenode::workflows {
 
 /// Under which the scores of a model are kept: values that were read otherwise have scores of their own.
+std::string score_key(const std::string& manifest_sha256, const config::Settings& settings);
 std::string score_key(const ml::Model& model, const config::Settings& settings);
 
 /// Scores slices and keeps what comes of them: scores, or the reason why a slice has none. What it begins is

@@ -6,11 +6,13 @@
 #include "base/log.h"
 #include "base/worker.h"
 #include "storage/index/slices.h"
+#include "storage/index/trainings.h"
 #include "workflows/delivery_workers.h"
 #include "workflows/intake.h"
 #include "workflows/node.h"
 #include "workflows/slice_scorer.h"
 #include "workflows/study_work.h"
+#include "workflows/training/shadow.h"
 
 namespace scopenode::workflows {
 namespace {
@@ -31,43 +33,87 @@ bool done(const char* who, const Result<bool>& result) {
 }  // namespace
 
 struct StudyLoop::State {
+    /// What follows the model that serves; made anew when another one does.
+    struct Serving {
+        explicit Serving(State& s)
+            : intake(s.p.settings, s.p.index, s.p.archive, s.p.clock, s.associations,
+                     score_key(*s.p.model, s.p.settings)),
+              scorer({s.p.settings, s.p.index, s.p.archive, s.p.model, s.pixels, s.p.clock}),
+              work({s.p.settings, s.p.index, s.p.archive, s.p.model, s.p.load_model, s.pixels, s.p.clock,
+                    s.p.node_uid, s.p.program_version, [&s] { s.wake_delivery(); }}),
+              shadow({s.p.settings, s.p.index, s.p.archive, s.p.load_model, s.pixels, s.p.clock}) {}
+        Intake intake;
+        SliceScorer scorer;
+        StudyWork work;
+        Shadow shadow;
+    };
+
     explicit State(Parts parts)
         : p(std::move(parts)),
           associations(p.index, p.clock),
-          intake(p.settings, p.index, p.archive, p.clock, associations, score_key(*p.model, p.settings)),
           pixels(p.decoder),
-          scorer({p.settings, p.index, p.archive, p.model, pixels, p.clock}),
-          work({p.settings, p.index, p.archive, p.model, p.load_model, pixels, p.clock, p.node_uid,
-                p.program_version, [this] { wake_delivery(); }}),
+          serving(std::make_unique<Serving>(*this)),
           delivery(p.settings, p.index, p.connect, p.clock),
           commitments({p.settings, p.archive, p.report, p.clock, [this] { wake_delivery(); }}),
           delivery_workers(p.settings, delivery, commitments) {}
 
     Parts p;
     Associations associations;
-    Intake intake;
     storage::PixelReader pixels;
-    SliceScorer scorer;
-    StudyWork work;
+    std::unique_ptr<Serving> serving;
     Delivery delivery;
     CommitmentService commitments;
     DeliveryWorkers delivery_workers;
     std::atomic<bool> stopping{false};
     std::atomic<std::chrono::steady_clock::rep> woken{0};
-    std::mutex mutex;  ///< of the workers below: they come and go as a set
+    std::mutex mutex;      ///< of the workers below, which come and go as a set, and of `serving`
+    std::mutex switching;  ///< one starts, stops or takes another model at a time
     std::unique_ptr<Worker> work_worker, intake_worker;
 
     bool intake_turn() {
-        if (done("intake", intake.pass())) wake_work();
+        if (done("intake", serving->intake.pass())) wake_work();
         return false;
     }
     /// Reports of complete studies first: what is still arriving has time.
     bool work_turn() {
-        if (done("work", work.turn(stopping))) {
+        if (done("work", serving->work.turn(stopping))) {
             wake_delivery();
             return !stopping;
         }
-        return !stopping && done("work", scorer.turn()) && !stopping;
+        if (stopping) return false;
+        if (done("work", serving->scorer.turn())) return !stopping;
+        return !stopping && done("shadow", shadow_turn()) && !stopping;
+    }
+    /// One study in the shadow, given up as soon as a real one waits.
+    Result<bool> shadow_turn() {
+        const auto turned = serving->shadow.turn([this]() -> Status {
+            SCOPENODE_ASSIGN(const bool busy, p.index.read([this](storage::Connection& db) {
+                return storage::studies_wait(db, p.clock.now());
+            }));
+            if (busy || stopping) return fail(Code::kCancelled, "studies come first");
+            return {};
+        });
+        if (!turned && turned.error().code == Code::kCancelled) return false;
+        return turned;
+    }
+
+    void start_workers() {
+        const std::lock_guard lock(mutex);
+        stopping = false;
+        work_worker = std::make_unique<Worker>("work", kWorkPause, [this] { return work_turn(); });
+        intake_worker = std::make_unique<Worker>("intake", kIntakePause, [this] { return intake_turn(); });
+    }
+    void stop_workers() {
+        stopping = true;
+        std::unique_ptr<Worker> all[2];
+        {
+            // The workers wake each other under this lock: it must not be held while they are joined.
+            const std::lock_guard lock(mutex);
+            all[0] = std::move(intake_worker);
+            all[1] = std::move(work_worker);
+        }
+        for (auto& worker : all)
+            if (worker) worker->stop();
     }
 
     void wake_work() {
@@ -90,27 +136,35 @@ Status StudyLoop::start() {
         if (count > 0) log::info("work", "{} interrupted job{} taken up again", count, count == 1 ? "" : "s");
         return {};
     }));
-    std::lock_guard lock(s.mutex);
-    s.stopping = false;
+    const std::lock_guard lock(s.switching);
     s.delivery_workers.start();
-    s.work_worker = std::make_unique<Worker>("work", kWorkPause, [&s] { return s.work_turn(); });
-    s.intake_worker = std::make_unique<Worker>("intake", kIntakePause, [&s] { return s.intake_turn(); });
+    s.start_workers();
     return {};
 }
 
 void StudyLoop::stop() {
     State& s = *state_;
-    s.stopping = true;
-    std::unique_ptr<Worker> all[2];
-    {
-        // The workers wake each other under this lock: it must not be held while they are joined.
-        std::lock_guard lock(s.mutex);
-        all[0] = std::move(s.intake_worker);
-        all[1] = std::move(s.work_worker);
-    }
-    for (auto& worker : all)
-        if (worker) worker->stop();
+    const std::lock_guard lock(s.switching);
+    s.stop_workers();
     s.delivery_workers.stop();
+}
+
+Status StudyLoop::serve(std::shared_ptr<const ml::Model> model) {
+    State& s = *state_;
+    const std::lock_guard lock(s.switching);
+    s.stop_workers();
+    s.p.model = std::move(model);
+    {
+        const std::lock_guard serving(s.mutex);
+        s.serving = std::make_unique<State::Serving>(s);
+    }
+    // A study that was at work begins anew, by the new model.
+    const Status requeued = s.p.index.write([](storage::Connection& db) -> Status {
+        SCOPENODE_TRY(storage::requeue_running_jobs(db));
+        return {};
+    });
+    s.start_workers();
+    return requeued;
 }
 
 void StudyLoop::wake() {
@@ -147,7 +201,8 @@ std::int64_t StudyLoop::oldest_runnable_job_ms() const {
 }
 
 bool StudyLoop::inference_rests() const {
-    return state_->scorer.resting();
+    const std::lock_guard lock(state_->mutex);
+    return state_->serving->scorer.resting();
 }
 
 }  // namespace scopenode::workflows

@@ -3,6 +3,7 @@
 #include "dicom_node/app/commands.h"
 #include "dicom_node/app/node_folder.h"
 #include "dicom_node/control/control.h"
+#include "storage/index/models.h"
 #include "storage/index/results.h"
 
 namespace scopenode::dicom_node {

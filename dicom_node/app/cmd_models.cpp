@@ -4,6 +4,7 @@
 #include "dicom_node/app/node_folder.h"
 #include "ml/preset.h"
 #include "storage/dicom/rescale.h"
+#include "storage/index/models.h"
 #include "storage/index/results.h"
 #include "workflows/training/evaluate.h"
 
@@ -120,6 +121,11 @@ Result<std::string> model_info(const Options& o) {
     return text + (files.card.empty() ? "" : "\n" + files.card);
 }
 
+std::string judged(const storage::ModelRow& row) {
+    if (row.verdict.empty()) return "";
+    return fmt::format("  {} the gate against {}", row.passed ? "passed" : "refused by", row.judged_against);
+}
+
 Result<std::string> list(const Options& o) {
     SCOPENODE_ASSIGN(const auto rows, rows_of(o));
     ordered_json out = ordered_json::array();
@@ -130,9 +136,13 @@ Result<std::string> list(const Options& o) {
                        {"champion", row.champion},
                        {"registered", iso8601(row.registered)},
                        {"sha256", row.sha256},
-                       {"path", row.path}});
-        text += fmt::format("{}  {}  {}{}\n", row.id, iso8601(row.registered), row.name,
-                            row.champion ? "  serves" : "");
+                       {"path", row.path},
+                       {"training", row.training ? ordered_json(*row.training) : ordered_json()},
+                       {"judged_against", row.judged_against},
+                       {"passed", row.verdict.empty() ? ordered_json() : ordered_json(row.passed)},
+                       {"shadow_since", row.shadow ? ordered_json(iso8601(*row.shadow)) : ordered_json()}});
+        text += fmt::format("{}  {}  {}{}{}{}\n", row.id, iso8601(row.registered), row.name,
+                            row.champion ? "  serves" : "", row.shadow ? "  in the shadow" : "", judged(row));
     }
     return o.json ? out.dump(2) : text;
 }
@@ -186,6 +196,7 @@ void add_models_command(CLI::App& app, int& exit_code) {
     });
     add_evaluate(*group, o, exit_code);
     add_models_transfer_commands(*group, exit_code);
+    add_models_serving_commands(*group, exit_code);
 }
 
 }  // namespace scopenode::dicom_node

@@ -2,6 +2,7 @@
 #include "dicom_node/app/node_folder.h"
 #include "ml/model.h"
 #include "storage/index/audit.h"
+#include "storage/index/models.h"
 #include "storage/index/results.h"
 
 namespace scopenode::dicom_node {

@@ -8,12 +8,14 @@
 #include "storage/dicom/rescale.h"
 #include "workflows/training/folder_dataset.h"
 #include "workflows/training/rehearsal_set.h"
+#include "workflows/training/snapshot_dataset.h"
 
 namespace scopenode::dicom_node {
 namespace {
 
 struct Options {
-    std::string data, rehearsal, preset, from, windows, loss = "rsna", depth = "all", progress = "text";
+    std::string data, objects, rehearsal, preset, from, windows, loss = "rsna", depth = "all",
+                                                                 progress = "text";
     ml::TrainOptions train;
     std::string out;
     bool rsna_rescale_quirk = false, watch_stdin = false;
@@ -87,7 +89,13 @@ void print_data(const ml::TrainingSet& data, bool json) {
     std::fflush(stdout);
 }
 
+/// A folder, with what is to be rehearsed; or the snapshot of a node.
 Result<std::unique_ptr<ml::TrainingSet>> data_of(const Options& o) {
+    std::error_code ec;
+    if (std::filesystem::is_regular_file(o.data, ec)) {
+        SCOPENODE_ASSIGN(auto snapshot, workflows::SnapshotDataset::open(o.data, o.objects));
+        return std::unique_ptr<ml::TrainingSet>(std::move(snapshot));
+    }
     const auto rescale = storage::rescale_of(o.rsna_rescale_quirk);
     SCOPENODE_ASSIGN(std::unique_ptr<ml::TrainingSet> data, workflows::FolderDataset::open(o.data, rescale));
     if (o.rehearsal.empty()) return data;
@@ -149,12 +157,16 @@ void add_tuning_options(CLI::App& run, Options& o) {
 
 void add_train_command(CLI::App& app, int& exit_code) {
     CLI::App* group = app.add_subcommand("train", "Training")->require_subcommand(1);
+    add_train_node_commands(*group, exit_code);
     CLI::App* run =
         group->add_subcommand("run", "Train on a folder of DICOM files with a labels.csv; can be resumed");
     auto o = std::make_shared<Options>();
     auto& t = o->train;
-    run->add_option("DATA", o->data, "Folder with labels.csv, as `scopenode phantom` or the RSNA set has it")
+    run->add_option(
+           "DATA", o->data,
+           "Folder with labels.csv, as `scopenode phantom` or the RSNA set has it; or a node's snapshot")
         ->required();
+    run->add_option("--objects", o->objects, "Folder of the node whose snapshot DATA is");
     run->add_option("--preset", o->preset, "Name of a preset, or a file that holds one")->required();
     run->add_option("--out", o->out, "Folder of the model; checkpoints while it trains")->required();
     run->add_option("--from", o->from, "Fine-tune this model: a folder or an id");

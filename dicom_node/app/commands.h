@@ -19,6 +19,10 @@ void add_outbox_command(CLI::App& app, int& exit_code);
 void add_archive_command(CLI::App& app, int& exit_code);
 void add_models_command(CLI::App& app, int& exit_code);    ///< list, info, evaluate, export, import
 void add_models_transfer_commands(CLI::App& group, int& exit_code);
+void add_models_serving_commands(CLI::App& group, int& exit_code);  ///< compare, approve, rollback, shadow
+void add_labels_command(CLI::App& app, int& exit_code);    ///< import, add, list, conflicts, export
+void add_users_command(CLI::App& app, int& exit_code);     ///< add, list, disable
+void add_train_node_commands(CLI::App& group, int& exit_code);  ///< start, list, show, cancel, resume
 void add_phantom_command(CLI::App& app, int& exit_code);
 void add_train_command(CLI::App& app, int& exit_code);     ///< run
 void add_bench_command(CLI::App& app, int& exit_code);     ///< receive, report, infer, train

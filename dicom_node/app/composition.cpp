@@ -4,10 +4,13 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <mutex>
 
 #include "base/core/files.h"
 #include "base/crash_mark.h"
 #include "base/log.h"
+#include "base/worker.h"
 #include "dicom_node/app/metrics.h"
 #include "dicom_node/app/node_folder.h"
 #include "dicom_node/control/control.h"
@@ -19,12 +22,15 @@
 #include "workflows/fallback_model.h"
 #include "workflows/node.h"
 #include "workflows/results/report.h"
+#include "workflows/training/child.h"
+#include "workflows/training/retraining.h"
 
 namespace scopenode::dicom_node {
 namespace {
 
 namespace fs = std::filesystem;
 constexpr int kDrainSeconds = 10;
+constexpr auto kTrainingPause = std::chrono::milliseconds(1000);
 
 /// Blocks the signals that end the node, in this thread and all that it starts.
 sigset_t block_signals() {
@@ -45,9 +51,13 @@ struct Node {
     SystemClock clock;
     config::Settings settings;
     std::unique_ptr<storage::Index> index;
-    std::shared_ptr<const ml::Model> model;
+    std::mutex model_mutex;
+    std::shared_ptr<const ml::Model> model;  ///< that serves
     std::unique_ptr<storage::Archive> archive;
     std::unique_ptr<workflows::StudyLoop> loop;
+    std::unique_ptr<workflows::Retraining> retraining;
+    std::unique_ptr<Worker> training_worker;
+    std::atomic<bool> stopping{false};
     std::unique_ptr<DimseServer> dimse;
     std::unique_ptr<HttpServer> http;
     std::unique_ptr<ControlServer> control;
@@ -56,6 +66,9 @@ struct Node {
     Result<std::shared_ptr<const ml::Model>> load(const ml::ModelFiles& files) const;
     Status open();
     Status listen();
+    Result<std::string> command(const std::vector<std::string>& words);
+    Status serve_model(std::shared_ptr<const ml::Model> other);
+    std::shared_ptr<const ml::Model> serving();
     HttpResponse answer(const std::string& method, const std::string& path);
     Status announce();
     void stop();
@@ -101,7 +114,43 @@ Status Node::open() {
     loop = std::make_unique<workflows::StudyLoop>(
         workflows::StudyLoop::Parts{settings, *index, *archive, model, load_model, connect, report, clock,
                                     uid, program_version(), crashed, decoder_command()});
+    retraining = std::make_unique<workflows::Retraining>(
+        workflows::Retraining::Parts{settings, *index, *archive, clock, dir, workflows::own_program()});
+    return retraining->start();
+}
+
+std::shared_ptr<const ml::Model> Node::serving() {
+    const std::lock_guard lock(model_mutex);
+    return model;
+}
+
+Status Node::serve_model(std::shared_ptr<const ml::Model> other) {
+    SCOPENODE_TRY(loop->serve(other));
+    log::info("node", "model {} ({}) serves from here on", other->id(), other->manifest().name);
+    const std::lock_guard lock(model_mutex);
+    model = std::move(other);
     return {};
+}
+
+/// A person's command. A model that is to serve is loaded before it is recorded as serving.
+Result<std::string> Node::command(const std::vector<std::string>& words) {
+    const bool approves = words.size() > 2 && words[0] == "models" && words[1] == "approve";
+    const bool rolls_back = words.size() > 1 && words[0] == "models" && words[1] == "rollback";
+    std::shared_ptr<const ml::Model> next;
+    if (approves) {
+        SCOPENODE_ASSIGN(const auto files, registered_model(*index, dir, words[2]));
+        SCOPENODE_ASSIGN(next, load(files));
+    }
+    auto done = carry_out(*archive, settings, clock, words);
+    loop->signal();
+    if (training_worker) training_worker->wake();
+    if (!done || !(approves || rolls_back)) return done;
+    if (!next) {
+        SCOPENODE_ASSIGN(const auto files, champion_model(*index, dir));
+        SCOPENODE_ASSIGN(next, load(files));
+    }
+    SCOPENODE_TRY(serve_model(next));
+    return done;
 }
 
 Status Node::listen() {
@@ -114,6 +163,11 @@ Status Node::listen() {
                                d.allowed_callers,
                                settings.site.default_issuer};
     SCOPENODE_TRY(loop->start());
+    training_worker = std::make_unique<Worker>("training", kTrainingPause, [this] {
+        const auto turned = retraining->turn(stopping);
+        if (!turned) log::error("training", "{}", turned.error().message);
+        return turned.value_or(false) && !stopping;
+    });
     SCOPENODE_ASSIGN(dimse, DimseServer::start(options, *archive,
                                                {[this] { loop->wake(); }, [this] { loop->signal(); },
                                                 &loop->associations(), &loop->commitments()}));
@@ -122,9 +176,7 @@ Status Node::listen() {
                                                  return answer(method, path);
                                              }));
     SCOPENODE_ASSIGN(control, ControlServer::start(dir, [this](const std::vector<std::string>& words) {
-                         auto done = carry_out(*archive, settings, clock, words);
-                         loop->signal();
-                         return done;
+                         return command(words);
                      }));
     return {};
 }
@@ -138,7 +190,8 @@ HttpResponse Node::answer(const std::string& method, const std::string& path) {
         return {503, "text/plain; charset=utf-8", "not ready\n"};
     }
     if (path == "/metrics" && ready) {
-        auto text = metrics_text({*dimse, *index, *loop, *model});
+        const auto current = serving();
+        auto text = metrics_text({*dimse, *index, *loop, *current});
         if (!text) return problem(text.error().code, text.error().message);
         return {200, "text/plain; version=0.0.4; charset=utf-8", std::move(*text)};
     }
@@ -165,9 +218,11 @@ Status Node::announce() {
 
 void Node::stop() {
     ready = false;
+    stopping = true;
     (void)real_files().remove(ready_file(dir));
     if (control) control->stop();
     if (dimse) dimse->stop(kDrainSeconds);
+    if (training_worker) training_worker->stop();
     if (loop) loop->stop();
     if (http) http->stop();
     (void)take_crash_mark(crash_mark(dir));

@@ -30,6 +30,8 @@ void add_commands(CLI::App& app, int& exit_code) {
     add_report_command(app, exit_code);
     add_decode_command(app, exit_code);
     add_feedback_command(app, exit_code);
+    add_labels_command(app, exit_code);
+    add_users_command(app, exit_code);
 }
 
 /// "scopenode studies show" of what was typed, for the hint.

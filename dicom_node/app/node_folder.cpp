@@ -1,5 +1,8 @@
 #include "dicom_node/app/node_folder.h"
 
+#include <pwd.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -11,8 +14,10 @@
 #include "dicom_node/app/commands.h"
 #include "dicom_node/control/control.h"
 #include "scopenode_demo_model.h"
+#include "storage/index/models.h"
 #include "storage/index/results.h"
 #include "workflows/node.h"
+#include "workflows/training/commands.h"
 
 namespace scopenode::dicom_node {
 
@@ -49,6 +54,11 @@ void add_rescale_option(CLI::App& command, bool& value) {
         "--rsna-rescale-quirk", value,
         "Turn 12-bit unsigned values with an intercept above -100 round, as RSNA 2019 needs it; never "
         "for a scanner's own images");
+}
+
+std::string account_name() {
+    const passwd* entry = ::getpwuid(::getuid());
+    return entry && entry->pw_name ? entry->pw_name : std::to_string(::getuid());
 }
 
 fs::path node_folder(const std::string& value) {
@@ -125,6 +135,8 @@ Result<std::string> carry_out(storage::Archive& archive, const config::Settings&
     }
     if (words.size() == 3 && words[0] == "models" && words[1] == "register")
         return register_model(archive.index(), archive.absolute(""), words[2]);
+    if (workflows::is_learning_command(words))
+        return workflows::run_learning_command(archive.index(), settings, archive.absolute(""), clock, words);
     return workflows::run_command(archive.index(), settings, clock, words);
 }
 

@@ -29,6 +29,9 @@ std::filesystem::path node_folder(const std::string& value);
 /// `--rsna-rescale-quirk` of the commands that read data sets.
 void add_rescale_option(CLI::App& command, bool& value);
 
+/// The account of the operating system that runs this.
+std::string account_name();
+
 /// The index of a node beside whoever runs it; checks first that it is a node.
 Result<std::unique_ptr<storage::Index>> open_reader(const std::filesystem::path& node, const Clock& clock);
 /// For the holder of the lock. A node without its database is an error, never a fresh start.

@@ -10,10 +10,10 @@ Scanner newcomer() {
     scanner.padding_raw = -2000;
     scanner.pixel_mm = 0.43;
     scanner.slice_mm = 4.5;
-    scanner.noise_hu = 12;
-    scanner.hu_gain = 1.05F;
-    scanner.sharpening = 0.9F;
-    scanner.cupping_hu = 21;
+    scanner.noise_hu = 14;
+    scanner.hu_gain = 1.08F;
+    scanner.sharpening = 1.2F;
+    scanner.cupping_hu = 32;
     scanner.in_mix = false;
     return scanner;
 }

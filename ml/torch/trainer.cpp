@@ -301,14 +301,16 @@ class Run {
         manifest.demonstration = options_.demonstration;
         manifest.data_snapshot = data_;
         manifest.data_licence = options_.data_licence;
+        Manifest before;
         if (options_.from) {
             manifest.parent = options_.from->id();
-            SCOPENODE_ASSIGN(const auto before, parse_manifest(options_.from->manifest_json));
+            SCOPENODE_ASSIGN(before, parse_manifest(options_.from->manifest_json));
             manifest.sources = before.sources;
         }
         manifest.calibration = fit_platt(
-            judged.studies, fmt::format("{} validation studies of {}", judged.studies.size(), data_));
-        manifest.thresholds = fit_thresholds(judged.studies, manifest);
+            judged.studies, fmt::format("{} validation studies of {}", judged.studies.size(), data_),
+            before.calibration);
+        manifest.thresholds = fit_thresholds(judged.studies, manifest, options_.from ? &before : nullptr);
         manifest.weights_sha256 = sha256_hex(weights());
         return manifest;
     }

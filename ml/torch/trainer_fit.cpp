@@ -7,14 +7,16 @@
 namespace scopenode::ml {
 namespace {
 
-constexpr std::size_t kFewest = 5;
+constexpr std::size_t kFewest = 5, kFewestToReplace = 30;
 
 struct Known {
     std::vector<double> scores;
     std::vector<char> truth;
     std::size_t positives = 0;
 
-    bool enough() const { return positives >= kFewest && truth.size() - positives >= kFewest; }
+    bool enough(std::size_t fewest = kFewest) const {
+        return positives >= fewest && truth.size() - positives >= fewest;
+    }
 };
 
 Known known(const std::vector<ScoredStudy>& studies, std::size_t label) {
@@ -84,8 +86,9 @@ std::array<double, kLabelCount> study_auroc(const std::vector<ScoredStudy>& stud
     return out;
 }
 
-Manifest::Calibration fit_platt(const std::vector<ScoredStudy>& studies, const std::string& data) {
-    Manifest::Calibration out;
+Manifest::Calibration fit_platt(const std::vector<ScoredStudy>& studies, const std::string& data,
+                                const Manifest::Calibration& before) {
+    Manifest::Calibration out = before;
     for (std::size_t k = 0; k < kLabelCount; ++k) {
         const Known label = known(studies, k);
         if (!label.enough()) continue;
@@ -99,14 +102,14 @@ Manifest::Calibration fit_platt(const std::vector<ScoredStudy>& studies, const s
 }
 
 std::array<double, kLabelCount> fit_thresholds(const std::vector<ScoredStudy>& studies,
-                                               const Manifest& manifest) {
+                                               const Manifest& manifest, const Manifest* before) {
     std::vector<ScoredStudy> calibrated = studies;
     for (auto& study : calibrated) study.scores = calibrate(manifest, study.scores);
     std::array<double, kLabelCount> out{};
     for (std::size_t k = 0; k < kLabelCount; ++k) {
-        out[k] = 0.5;
+        out[k] = before ? before->thresholds[k] : 0.5;
         const Known data = known(calibrated, k);
-        if (!data.enough()) continue;
+        if (!data.enough(before ? kFewestToReplace : kFewest)) continue;
         std::vector<double> cuts = data.scores;
         std::sort(cuts.begin(), cuts.end());
         double best = -1;

@@ -79,8 +79,8 @@ Result<std::vector<SliceScoreRow>> slice_scores_of(Connection& db, std::int64_t 
     });
 }
 
-Result<std::vector<std::pair<std::string, std::array<double, 6>>>> scores_of_instance(Connection& db,
-                                                                                      std::int64_t instance_id) {
+Result<std::vector<std::pair<std::string, std::array<double, 6>>>> scores_of_instance(
+    Connection& db, std::int64_t instance_id) {
     using Rows = std::vector<std::pair<std::string, std::array<double, 6>>>;
     return run([&]() -> Result<Rows> {
         auto& s = query(db, "SELECT model_sha256, scores FROM slice_scores WHERE instance = ?", instance_id);
@@ -168,36 +168,6 @@ Result<std::optional<ResultRow>> current_result(Connection& db, std::int64_t stu
                         kind);
         if (!s.executeStep()) return std::optional<ResultRow>();
         return std::optional<ResultRow>(result_row(s));
-    });
-}
-
-Status add_model(Connection& db, const ModelRow& m) {
-    return run([&]() -> Status {
-        execute(db,
-                "INSERT OR IGNORE INTO models (id, sha256, name, path, registered, champion) VALUES (?, ?, "
-                "?, ?, ?, 0)",
-                m.id, m.sha256, m.name, m.path, m.registered);
-        if (m.champion) return set_champion(db, m.id);
-        return {};
-    });
-}
-
-Status set_champion(Connection& db, const std::string& id) {
-    return run([&]() -> Status {
-        execute(db, "UPDATE models SET champion = (id = ?)", id);
-        return {};
-    });
-}
-
-Result<std::vector<ModelRow>> list_models(Connection& db) {
-    return run([&]() -> Result<std::vector<ModelRow>> {
-        auto& s = query(
-            db, "SELECT id, sha256, name, path, registered, champion FROM models ORDER BY registered, id");
-        std::vector<ModelRow> rows;
-        while (s.executeStep())
-            rows.push_back(
-                {text(s, 0), text(s, 1), text(s, 2), text(s, 3), integer(s, 4), integer(s, 5) != 0});
-        return rows;
     });
 }
 

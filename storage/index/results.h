@@ -49,14 +49,4 @@ Result<std::optional<std::string>> result_bytes(Connection& db, const std::strin
 Result<std::vector<ResultRow>> results_of(Connection& db, std::int64_t study_id);      ///< oldest first
 Result<std::optional<ResultRow>> current_result(Connection& db, std::int64_t study_id, const std::string& kind);
 
-/// Registered models; one is champion. The files stand in the node folder under models/<id>/.
-struct ModelRow {
-    std::string id, sha256, name, path;
-    UtcMs registered = 0;
-    bool champion = false;
-};
-Status add_model(Connection& db, const ModelRow& row);
-Status set_champion(Connection& db, const std::string& id);
-Result<std::vector<ModelRow>> list_models(Connection& db);
-
 }  // namespace scopenode::storage

@@ -10,13 +10,14 @@
 
 namespace scopenode::test {
 
-/// A small axial head CT. The grey value of slice i is 10 * i HU, everywhere or within a skull.
+/// A small axial head CT. The grey value of slice i is grey + 10 * i HU, everywhere or within a skull.
 struct SmallStudy {
     std::string patient_id = "P1", patient_name = "DOE^JANE";
     std::string study_uid = "2.25.1001", series_uid = "2.25.1002", series_number = "2";
     std::string series_description = "AXIAL 5MM";
     double slice_mm = 5;
     int size = 64;
+    int grey = 0;
     bool is_head = false;          ///< drawn as one: skull, skin and air around the grey value
     std::optional<int> quirk_raw;  ///< all pixels this, in 12 unsigned bits with intercept 0: the RSNA quirk
 
@@ -48,7 +49,7 @@ struct SmallStudy {
             s.intercept = 0;
         }
         std::vector<std::int32_t> raw(static_cast<std::size_t>(size * size),
-                                      quirk_raw.value_or(1024 + 10 * i));
+                                      quirk_raw.value_or(1024 + grey + 10 * i));
         if (is_head) {
             s.pixel_mm = 200.0 / size;
             for (int k = 0; k < size * size; ++k) {

@@ -8,6 +8,7 @@
 #include "workflows/feedback/known_results.h"
 #include "workflows/reasons.h"
 #include "workflows/results/report_parts.h"
+#include "workflows/training/labels.h"
 
 namespace scopenode::workflows {
 namespace {
@@ -256,6 +257,7 @@ Status Feedback::write(Connection& db, const Arrivals& arrivals) {
         SCOPENODE_ASSIGN(const bool is_new, put_feedback(db, *found.record, found.again));
         if (!is_new) continue;
         SCOPENODE_TRY(supersede(db, *found.record));
+        SCOPENODE_TRY(label_by_report(db, found.record->sop_instance_uid, clock_.now()));
         SCOPENODE_TRY(add_remark_once(
             db, found.study_id,
             {clock_.now(), "feedback", found.record->sop_instance_uid, in_words(*found.record)}));

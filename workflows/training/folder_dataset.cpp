@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "storage/dicom/header.h"
 #include "storage/dicom/pixels.h"
+#include "workflows/training/label_file.h"
 
 namespace scopenode::workflows {
 namespace {
@@ -17,29 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kCtImageStorage = "1.2.840.10008.5.1.4.1.1.2";
-
-/// The label that an ID ends with, and where its slice ends.
-std::optional<std::pair<std::size_t, std::string_view>> split_id(std::string_view id) {
-    const auto at = id.rfind('_');
-    if (at == std::string_view::npos || at == 0) return std::nullopt;
-    for (std::size_t k = 0; k < ml::kLabelCount; ++k)
-        if (id.substr(at + 1) == ml::kLabels[k]) return std::pair{k, id.substr(0, at)};
-    return std::nullopt;
-}
-
-Status add_line(std::string_view line, std::map<std::string, SliceLabels>& labels) {
-    const auto comma = line.find(',');
-    const auto id = comma == std::string_view::npos ? std::nullopt : split_id(line.substr(0, comma));
-    const auto value = comma == std::string_view::npos ? std::string_view() : line.substr(comma + 1);
-    if (!id || (value != "0" && value != "1"))
-        return fail(Code::kInvalidArgument, "'{}' is not <slice>_<subtype>,0 or 1", line.substr(0, 120));
-    auto& label = labels[std::string(id->second)][id->first];
-    const bool truth = value == "1";
-    if (label && *label != truth)
-        return fail(Code::kInvalidArgument, "{} has two labels", line.substr(0, comma));
-    label = truth;
-    return {};
-}
 
 /// Labels of a file: by SOP instance UID, else by the name that the RSNA set gives its files.
 const SliceLabels* find_labels(const std::map<std::string, SliceLabels>& labels, const fs::path& file,
@@ -99,18 +77,13 @@ std::string rescale_words(const std::vector<FolderSlice>& slices, storage::Resca
 }  // namespace
 
 Result<std::map<std::string, SliceLabels>> read_kaggle_labels(const fs::path& csv) {
-    SCOPENODE_ASSIGN(const auto text, read_file(csv));
+    SCOPENODE_ASSIGN(const auto file, read_label_file(csv));
     std::map<std::string, SliceLabels> labels;
-    std::size_t number = 0;
-    for (std::size_t at = 0; at < text.size();) {
-        const auto end = std::min(text.find('\n', at), text.size());
-        std::string_view line = std::string_view(text).substr(at, end - at);
-        at = end + 1;
-        ++number;
-        if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-        if (line.empty() || (number == 1 && line == "ID,Label")) continue;
-        if (const Status added = add_line(line, labels); !added)
-            return fail(added.error().code, "{} line {}: {}", csv.string(), number, added.error().message);
+    for (const FileLabel& label : file.labels) {
+        if (label.slice.empty())
+            return fail(Code::kInvalidArgument,
+                        "{} labels studies: lines `<slice>_<finding>,0 or 1` are needed", csv.string());
+        labels[label.slice][label.finding] = label.value;
     }
     return labels;
 }

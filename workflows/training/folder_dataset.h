@@ -16,8 +16,7 @@ namespace scopenode::workflows {
 /// What a labels file says of one slice; a finding that it does not mention is unknown.
 using SliceLabels = std::array<std::optional<bool>, ml::kLabelCount>;
 
-/// Reads the Kaggle RSNA form: `ID,Label` with ID `<slice>_<subtype>` and label 0 or 1. A faulty line is an
-/// error that names it; the same ID twice with two labels is one too. Keys are the slices.
+/// Reads a per-slice file, see label_file.h. Keys are the slices.
 Result<std::map<std::string, SliceLabels>> read_kaggle_labels(const std::filesystem::path& csv);
 
 /// A slice of a folder: its file and what its header tells.

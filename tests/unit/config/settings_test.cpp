@@ -45,6 +45,20 @@ TEST_CASE("defaults are the contract's and pass their own check") {
     CHECK(check_settings("{}").faults.empty());
 }
 
+namespace {
+
+/// Another legal value.
+void change(json& value) {
+    if (value.is_boolean())
+        value = !value.get<bool>();
+    else if (value.is_number_float())
+        value = value.get<double>() * 0.75;
+    else if (value.is_number())
+        value = value.get<int>() + 1;
+}
+
+}  // namespace
+
 TEST_CASE("every key of the schema is written and read back") {
     const json schema = json::parse(settings_schema());
     json changed = defaults();
@@ -70,10 +84,9 @@ TEST_CASE("every key of the schema is written and read back") {
         for (const auto& [key, form] : description["properties"].items()) {
             REQUIRE_MESSAGE(changed[part].contains(key), part, "/", key);
             json& value = changed[part][key];
-            if (value.is_boolean())
-                value = !value.get<bool>();
-            else if (value.is_number())
-                value = value.get<int>() + 1;
+            change(value);
+            if (key == "gate")
+                for (auto& [name, limit] : value.items()) change(limit);
         }
         CHECK(changed[part].size() == description["properties"].size());
     }
@@ -84,6 +97,8 @@ TEST_CASE("every key of the schema is written and read back") {
     changed["dimse"]["bind"] = "0.0.0.0";
     changed["http"]["bind"] = "::1";
     changed["inference"]["device"] = "cuda:1";
+    changed["training"]["label_callers"] = {"WORKSTATION"};
+    changed["training"]["depth"] = "head";
     const Checked checked = check_settings(changed.dump());
     CHECK(checked.faults.empty());
     CHECK(json::parse(settings_json(checked.settings)) == changed);
@@ -126,18 +141,27 @@ TEST_CASE("all faults come at once with their pointers") {
                       {{"ae_title", "A\\B"}, {"host", "h"}}};
     const std::string all = faults_of(wrong);
     INFO(all);
-    for (const char* pointer :
-         {"/dimse/port must be an integer of 0 to 65535", "/dimse/prot is not a known key",
-          "/dimse/ae_title must be an AE title", "/dimse/allowed_callers/0 must be a string",
-          "/dimse/allowed_callers/1 must be an AE title", "/extra~1key is not a known key",
-          "/extra~0key is not a known key", "/http/port must be an integer",
-          "/inference/device must be a string (auto, cpu or cuda:N)", "/intake must be an object",
-          "/destinations/0/port must be an integer of 1 to 65535",
-          "/destinations/1/name 'A' is the name of another", "/destinations/1/ae_title must be an AE title",
-          "/destinations/1/host must name a host", "/destinations/2/host is missing",
-          "/destinations/2/storage_commitment", "/destinations/2/warnings_are_success",
-          "/peers/1/ae_title 'CT' stands in the list twice", "/peers/1/host must name a host",
-          "/peers/2/ae_title must be an AE title", "/peers/2/port is missing"})
+    for (const char* pointer : {"/dimse/port must be an integer of 0 to 65535",
+                                "/dimse/prot is not a known key",
+                                "/dimse/ae_title must be an AE title",
+                                "/dimse/allowed_callers/0 must be a string",
+                                "/dimse/allowed_callers/1 must be an AE title",
+                                "/extra~1key is not a known key",
+                                "/extra~0key is not a known key",
+                                "/http/port must be an integer",
+                                "/inference/device must be a string (auto, cpu or cuda:N)",
+                                "/intake must be an object",
+                                "/destinations/0/port must be an integer of 1 to 65535",
+                                "/destinations/1/name 'A' is the name of another",
+                                "/destinations/1/ae_title must be an AE title",
+                                "/destinations/1/host must name a host",
+                                "/destinations/2/host is missing",
+                                "/destinations/2/storage_commitment",
+                                "/destinations/2/warnings_are_success",
+                                "/peers/1/ae_title 'CT' stands in the list twice",
+                                "/peers/1/host must name a host",
+                                "/peers/2/ae_title must be an AE title",
+                                "/peers/2/port is missing"})
         CHECK_MESSAGE(has(all, pointer), pointer);
     CHECK(std::count(all.begin(), all.end(), '\n') == 21);
 }

@@ -1,3 +1,4 @@
+#include "storage/index/models.h"
 #include "tests/unit/workflows/loop_fixture.h"
 
 using namespace scopenode;
@@ -250,7 +251,8 @@ TEST_CASE("A part of a stack that is no head by its pixels is no reason against 
     CHECK(loop.model.slices_seen == 21);
 }
 
-TEST_CASE("More slices make the pixels of a refused series looked at again although they complete it at once") {
+TEST_CASE(
+    "More slices make the pixels of a refused series looked at again although they complete it at once") {
     Loop loop;
     loop.settings.intake.pixel_gate = true;
     SmallStudy head;
