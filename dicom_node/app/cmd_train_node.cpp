@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-    std::string node, preset, depth;
+    std::string node, preset, from, depth;
     std::string epochs, learning_rate, seed;
     std::int64_t id = 0;
     bool wait = false, json = false;
@@ -58,6 +58,7 @@ Result<std::string> start(const Options& o) {
     const fs::path node = node_folder(o.node);
     std::vector<std::string> words{"train", "start"};
     for (const auto& [option, value] : {std::pair{"--preset", o.preset},
+                                        {"--from", o.from},
                                         {"--depth", o.depth},
                                         {"--epochs", o.epochs},
                                         {"--learning-rate", o.learning_rate},
@@ -100,6 +101,8 @@ void add_start(CLI::App& group, const std::shared_ptr<Options>& o, int& exit_cod
     CLI::App* command =
         group.add_subcommand("start", "A retraining job of the node: snapshot, training, gate");
     command->add_option("--preset", o->preset, "Another than the champion's: trained from nothing");
+    command->add_option("--from", o->from,
+                        "Id of the registered model to fine-tune (default: the one that serves)");
     command->add_option("--depth", o->depth, "What learns (default: training.depth of node.json)")
         ->check(CLI::IsMember({"auto", "calibration", "head", "encoder", "all"}));
     command->add_option("--epochs", o->epochs, "Passes over the data")->check(CLI::Range(1, 1000));

@@ -34,6 +34,7 @@ std::string next_version(const std::string& version) {
 std::string order_json(const TrainOrder& order) {
     json out = {{"reason", order.reason}};
     if (!order.preset.empty()) out["preset"] = order.preset;
+    if (!order.from.empty()) out["from"] = order.from;
     if (!order.depth.empty()) out["depth"] = order.depth;
     if (order.epochs) out["epochs"] = *order.epochs;
     if (order.learning_rate) out["learning_rate"] = *order.learning_rate;
@@ -47,6 +48,7 @@ Result<TrainOrder> parse_order(const std::string& text) {
         const json from = json::parse(text);
         TrainOrder order;
         order.preset = from.value("preset", "");
+        order.from = from.value("from", "");
         order.depth = from.value("depth", "");
         order.reason = from.value("reason", "");
         order.studies_then = from.value("studies_then", 0);
@@ -57,12 +59,12 @@ Result<TrainOrder> parse_order(const std::string& text) {
     });
 }
 
-TrainOrder decided(TrainOrder order, const config::Settings::Training& training, const Champion& champion,
+TrainOrder decided(TrainOrder order, const config::Settings::Training& training, const Champion& base,
                    int learn_studies) {
-    if (order.preset.empty()) order.preset = champion.preset;
+    if (order.preset.empty()) order.preset = base.preset;
     if (order.depth.empty()) order.depth = training.depth;
     if (order.depth == "auto") order.depth = depth_for(learn_studies);
-    if (order.preset != champion.preset) order.depth = "all";  // nothing to build on
+    if (order.preset != base.preset) order.depth = "all";  // nothing to build on
     if (!order.epochs) order.epochs = training.epochs;
     if (!order.learning_rate) order.learning_rate = training.learning_rate;
     if (!order.seed) order.seed = 1;
@@ -75,8 +77,8 @@ std::string in_words(const TrainOrder& order) {
 }
 
 std::vector<std::string> arguments(const TrainOrder& order, const config::Settings::Training& training,
-                                   const Champion& champion, const std::filesystem::path& node) {
-    const bool same = order.preset == champion.preset;
+                                   const Champion& base, const std::filesystem::path& node) {
+    const bool same = order.preset == base.preset;
     std::vector<std::string> words{"--depth",
                                    order.depth,
                                    "--epochs",
@@ -98,16 +100,16 @@ std::vector<std::string> arguments(const TrainOrder& order, const config::Settin
                                    "--validation-share",
                                    fmt::format("{}", training.judge_share),
                                    "--name",
-                                   champion.name,
+                                   base.name,
                                    "--version",
-                                   next_version(champion.version),
+                                   next_version(base.version),
                                    "--data-licence",
                                    "the site's own labels"};
     if (same) {
-        words.insert(words.end(), {"--from", (node / champion.folder).string(), "--cnn-rate",
-                                   fmt::format("{}", kCnnRate)});
+        words.insert(words.end(),
+                     {"--from", (node / base.folder).string(), "--cnn-rate", fmt::format("{}", kCnnRate)});
     }
-    if (champion.demonstration) words.push_back("--demonstration");
+    if (base.demonstration) words.push_back("--demonstration");
     return words;
 }
 

@@ -161,19 +161,24 @@ Status Retraining::train(Job& job, const std::atomic<bool>& stopping) {
     if (!row) return fail(Code::kInternal, "snapshot {} is not known", job.row.snapshot);
     SCOPENODE_ASSIGN(const auto snapshot, read_snapshot(p_.node / row->path));
     auto counts = count_classes(snapshot);
-    const TrainOrder order =
-        decided(job.order, p_.settings.training, job.champion, counts[Use::kLearn].studies);
+    Champion base = job.champion;
+    if (!job.order.from.empty()) {
+        SCOPENODE_ASSIGN(base, p_.index.read([&](Connection& db) {
+            return model_to_build_on(db, p_.node, job.order.from);
+        }));
+    }
+    const TrainOrder order = decided(job.order, p_.settings.training, base, counts[Use::kLearn].studies);
     SCOPENODE_TRY(note(job, fmt::format("training: {}", in_words(order))));
     std::vector<std::string> command{p_.program, "train", "run", (p_.node / row->path).string()};
-    // The champion's own preset with its windows, which need not be one of the program's.
+    // The model's own preset with its windows, which need not be one of the program's.
     const fs::path preset = folder(job) / "preset.json";
-    if (order.preset == job.champion.preset) {
-        SCOPENODE_TRY(write_file(real_files(), preset, job.champion.preset_json));
+    if (order.preset == base.preset) {
+        SCOPENODE_TRY(write_file(real_files(), preset, base.preset_json));
         command.insert(command.end(), {"--preset", preset.string()});
     } else {
         command.insert(command.end(), {"--preset", order.preset});
     }
-    for (const std::string& word : arguments(order, p_.settings.training, job.champion, p_.node))
+    for (const std::string& word : arguments(order, p_.settings.training, base, p_.node))
         command.push_back(word);
     command.insert(command.end(), {"--objects", p_.node.string(), "--out", out.string(), "--resume",
                                    "--progress", "json", "--watch-stdin"});

@@ -68,6 +68,9 @@ struct Champion {
     std::string preset_json = {};  ///< the whole of it: a site may have its own windows
 };
 Result<Champion> serving_champion(storage::Connection& db, const std::filesystem::path& node);
+/// The same of any registered model.
+Result<Champion> model_to_build_on(storage::Connection& db, const std::filesystem::path& node,
+                                   const std::string& id);
 SnapshotParts snapshot_parts(const config::Settings& settings, const Champion& champion);
 
 /// `train start [--epochs N] [--depth D] [--learning-rate R] [--seed N] [--shuffle-labels]`, `train cancel

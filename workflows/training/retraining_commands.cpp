@@ -36,6 +36,8 @@ Result<TrainOrder> order_of(std::span<const std::string> words) {
         if (option == "--preset") {
             SCOPENODE_ASSIGN(const auto preset, ml::find_preset(value));
             order.preset = preset.name;
+        } else if (option == "--from") {
+            order.from = value;
         } else if (option == "--depth") {
             order.depth = value;
         } else if (option == "--epochs") {
@@ -60,6 +62,9 @@ Result<std::string> start_job(Connection& db, const config::Settings& settings,
                               const std::filesystem::path& node, UtcMs now, const std::string& by,
                               std::span<const std::string> words) {
     SCOPENODE_ASSIGN(auto order, order_of(words));
+    if (!order.from.empty()) {
+        SCOPENODE_ASSIGN([[maybe_unused]] const auto there, model_to_build_on(db, node, order.from));
+    }
     SCOPENODE_ASSIGN(const auto snapshot, plan(db, settings, node));
     order.studies_then = static_cast<int>(snapshot.studies.size());
     const std::string counts = counts_table(snapshot);
@@ -123,6 +128,12 @@ std::string epoch_line(const TrainingEpochRow& row) {
 Result<Champion> serving_champion(Connection& db, const std::filesystem::path& node) {
     SCOPENODE_ASSIGN(const auto row, champion(db));
     if (!row) return fail(Code::kNotFound, "no model serves in {}", node.string());
+    return model_to_build_on(db, node, row->id);
+}
+
+Result<Champion> model_to_build_on(Connection& db, const std::filesystem::path& node, const std::string& id) {
+    SCOPENODE_ASSIGN(const auto row, find_model(db, id));
+    if (!row) return fail(Code::kNotFound, "no model {}: `scopenode models list` names them", id);
     SCOPENODE_ASSIGN(const auto text, read_file(node / row->path / "model.json"));
     SCOPENODE_ASSIGN(const auto manifest, ml::parse_manifest(text));
     Champion out{row->id,       row->sha256,      row->path, manifest.demonstration, manifest.preset.name,

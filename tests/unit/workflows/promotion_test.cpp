@@ -207,4 +207,6 @@ TEST_CASE("retraining jobs are claimed one at a time cancelled and resumed") {
     CHECK(node.refusal({"train", "cancel", "99"}).find("no retraining job 99") != std::string::npos);
     CHECK(node.refusal({"train", "cancel", "x"}).find("needs a number") != std::string::npos);
     CHECK(node.refusal({"train", "start", "--what", "1"}).find("does not know") != std::string::npos);
+    CHECK(node.refusal({"train", "start", "--from", "nine"}).find("no model nine") != std::string::npos);
+    CHECK(node.refusal({"train", "start", "--epochs", "0"}).find("above 0") != std::string::npos);
 }
