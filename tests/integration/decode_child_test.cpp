@@ -202,8 +202,10 @@ TEST_CASE("Images that ask for too much meet the limits of the decoding process"
     CHECK(refused.error().message.find("more memory") != std::string::npos);
     CHECK(narrow.read(files.packed));
     CHECK(narrow.starts() == 1);
+    // The limit is the next whole second of the process: a fast machine reads it a few times before it gets there.
     PixelReader hasty(child({"--cpu-seconds", "0"}));
-    const auto stopped = hasty.read(largest);
+    auto stopped = hasty.read(largest);
+    for (int again = 0; stopped && again < 50; ++again) stopped = hasty.read(largest);
     REQUIRE_FALSE(stopped);
     CHECK(stopped.error().message.find("more processor time") != std::string::npos);
     CHECK(hasty.child_pid() == -1);
