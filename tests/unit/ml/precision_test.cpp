@@ -3,7 +3,10 @@
 #include <cmath>
 
 #include "base/core/ids.h"
+#include "ml/aggregate.h"
 #include "ml/bench.h"
+#include "ml/metrics.h"
+#include "ml/phantom/phantom.h"
 #include "ml/torch/runtime.h"
 #include "ml/weights/untrained.h"
 
@@ -97,6 +100,37 @@ DOCTEST_TEST_CASE(
         DOCTEST_CHECK(largest_difference(eager, loaded_scores(files, slices, Precision::kFloat32)) < 1e-4);
         DOCTEST_CHECK(largest_difference(eager, loaded_scores(files, slices, Precision::kBfloat16)) < 0.01);
     }
+}
+
+DOCTEST_TEST_CASE("bfloat16 ranks phantoms as 32-bit floats do") {
+    const auto files = read_model_folder(std::string(SCOPENODE_SOURCE_DIR) + "/config/models/demo").value();
+    PhantomOptions options;
+    options.slices = 10;
+    options.size = 256;
+    options.seed = 606;
+    std::vector<double> exact, coarse;
+    std::vector<char> truth;
+    double largest = 0;
+    for (std::uint64_t number = 0; number < 16; ++number) {
+        const auto phantom = make_phantom(options, number).value();
+        const auto a = loaded_scores(files, phantom.slices, Precision::kFloat32);
+        const auto b = loaded_scores(files, phantom.slices, Precision::kBfloat16);
+        largest = std::max(largest, largest_difference(a, b));
+        std::vector<PlacedScores> in_a, in_b;
+        for (std::size_t i = 0; i < a.size(); ++i) {
+            in_a.push_back({phantom.z_mm[i], a[i]});
+            in_b.push_back({phantom.z_mm[i], b[i]});
+        }
+        exact.push_back(double(aggregate(in_a)[0]));
+        coarse.push_back(double(aggregate(in_b)[0]));
+        truth.push_back(phantom.findings[0] ? 1 : 0);
+    }
+    DOCTEST_MESSAGE("largest difference of a slice's probability: " << largest);
+    DOCTEST_CHECK(largest < 0.15);  // of a trained model; that of random weights is under 0.01, see above
+    DOCTEST_CHECK(auroc(exact, truth) == auroc(coarse, truth));
+    for (std::size_t i = 0; i < exact.size(); ++i)
+        for (std::size_t j = 0; j < exact.size(); ++j)
+            if (exact[i] - exact[j] > 0.01) DOCTEST_CHECK(coarse[i] > coarse[j]);
 }
 
 DOCTEST_TEST_CASE("Random networks have features of an ordinary size") {
