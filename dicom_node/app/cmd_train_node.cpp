@@ -6,6 +6,7 @@
 #include "dicom_node/app/commands.h"
 #include "dicom_node/app/node_folder.h"
 #include "dicom_node/app/stdin_watch.h"
+#include "dicom_node/control/control.h"
 #include "ml/model.h"
 #include "workflows/training/judge.h"
 #include "workflows/training/retraining.h"
@@ -33,11 +34,26 @@ Result<storage::TrainingRow> row_of(const fs::path& node, std::int64_t id) {
     return *row;
 }
 
+/// Whether a node serves this folder: it holds the lock all the time, other commands for a moment. What a
+/// killed node has left says nothing.
+bool is_served(const fs::path& node) {
+    for (int i = 0; i < 10; ++i) {
+        const auto lock = NodeLock::take(node);
+        if (lock || lock.error().code != Code::kInUse) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return true;
+}
+
 /// Follows a job to its end.
 Result<std::string> wait_for(const fs::path& node, std::int64_t id) {
     std::string said;
+    int looks = 0;
     while (true) {
         SCOPENODE_ASSIGN(const auto row, row_of(node, id));
+        if (++looks % 10 == 0 && !is_served(node))
+            return fail(Code::kPeerUnavailable, "the node has ended: job {} goes on when it serves again",
+                        id);
         if (row.state != "queued" && row.state != "running") {
             const SystemClock clock;
             SCOPENODE_ASSIGN(const auto index, open_reader(node, clock));
@@ -64,11 +80,11 @@ Result<std::string> start(const Options& o) {
                                         {"--learning-rate", o.learning_rate},
                                         {"--seed", o.seed}})
         if (!value.empty()) words.insert(words.end(), {option, value});
-    std::error_code ec;
-    if (o.wait && !fs::exists(ready_file(node), ec))
+    const bool served = is_served(node);
+    if (o.wait && !served)
         return fail(Code::kNotFound, "no node runs in {}: jobs are done by `scopenode serve`", node.string());
     SCOPENODE_ASSIGN(const auto text, run_writing(node, words));
-    if (!o.wait) return text;
+    if (!o.wait) return served ? text : text + "\nno node runs: the job begins when one serves";
     fmt::print("{}\n", text);
     std::fflush(stdout);
     std::int64_t id = 0;
@@ -106,9 +122,8 @@ void add_start(CLI::App& group, const std::shared_ptr<Options>& o, int& exit_cod
     command->add_option("--depth", o->depth, "What learns (default: training.depth of node.json)")
         ->check(CLI::IsMember({"auto", "calibration", "head", "encoder", "all"}));
     command->add_option("--epochs", o->epochs, "Passes over the data")->check(CLI::Range(1, 1000));
-    command->add_option("--learning-rate", o->learning_rate, "Highest, after warm-up")
-        ->check(CLI::PositiveNumber);
-    command->add_option("--seed", o->seed, "Of order and augmentation")->check(CLI::PositiveNumber);
+    command->add_option("--learning-rate", o->learning_rate, "Highest, after warm-up, at most 1");
+    command->add_option("--seed", o->seed, "Of order and augmentation");
     command->add_flag("--wait", o->wait, "Return when the job has ended");
     add_node_option(*command, o->node);
     command->callback([o, &exit_code] { exit_code = print(start(*o)); });
@@ -139,7 +154,9 @@ void add_train_node_commands(CLI::App& group, int& exit_code) {
     CLI::App* cancel = group.add_subcommand("cancel", "Ends a job; the champion serves on");
     CLI::App* resume = group.add_subcommand("resume", "Goes on with a cancelled or failed job");
     for (CLI::App* command : {show, cancel, resume})
-        command->add_option("ID", o->id, "Number of the job")->required()->check(CLI::PositiveNumber);
+        command->add_option("ID", o->id, "Number of the job")
+            ->required()
+            ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
     for (CLI::App* command : {list, show, cancel, resume}) add_node_option(*command, o->node);
     list->callback([o, &exit_code] {
         exit_code = read(o->node, [&](auto& index) { return workflows::trainings_list(index, o->json); });

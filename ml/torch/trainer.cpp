@@ -310,6 +310,10 @@ class Run {
         manifest.calibration = fit_platt(
             judged.studies, fmt::format("{} validation studies of {}", judged.studies.size(), data_),
             before.calibration);
+        if (options_.from && manifest.calibration.method != "none" &&
+            manifest.calibration.data == before.calibration.data)
+            manifest.calibration.data =
+                fmt::format("that of model {}: {}", manifest.parent, before.calibration.data);
         manifest.thresholds = fit_thresholds(judged.studies, manifest, options_.from ? &before : nullptr);
         manifest.weights_sha256 = sha256_hex(weights());
         return manifest;

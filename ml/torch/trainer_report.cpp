@@ -128,7 +128,10 @@ std::string plain_card(const TrainOptions& options, const Manifest& manifest, co
         text += fmt::format(
             "\nWeighted log loss over {} validation slices {:.4f}; of their prevalence alone {:.4f}{}.\n",
             figures.validation_slices, loss, guess, loss < guess ? "" : ": the model is NO BETTER than that");
-    text += "\nThresholds and calibration were fitted on these same validation studies.\n";
+    text += options.from ? "\nCalibration was fitted on these validation studies where a finding has 5 with "
+                           "it and 5 without, a "
+                           "threshold where it has 30 and 30; otherwise those of the parent stay.\n"
+                         : "\nThresholds and calibration were fitted on these same validation studies.\n";
     return text;
 }
 

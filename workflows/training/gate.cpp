@@ -16,14 +16,13 @@ GateCheck check_skill(const GateSet& set, const ml::AucDifference& any, const Ga
     GateCheck check{"above chance", set.name(), "any"};
     check.value = any.second;
     check.low = any.second_low(rules.level);
-    check.high = 2 * any.second - check.low;
+    check.high = std::min(1.0, 2 * any.second - check.low);
     check.limit = 0.5;
     check.n = any.studies;
     check.passed = check.low > check.limit;
     check.text = fmt::format(
-        "The candidate's AUROC of any on the {} studies is {:.3f} ({:g} % interval from {:.3f}); the "
-        "interval has to "
-        "lie above 0.5, where labels at random would put it.",
+        "The candidate's AUROC of any on the {} studies is {:.3f} ({:g} % lower bound {:.3f}); that has "
+        "to lie above 0.5, where labels at random would put it.",
         set.name(), check.value, percent(rules.level), check.low);
     return check;
 }
@@ -46,8 +45,7 @@ GateCheck check_superiority(const GateSet& set, const ml::AucDifference& any, co
     check.passed = check.low > 0;
     check.text = fmt::format(
         "AUROC of any on the newest studies: candidate {:.3f}, champion {:.3f}, difference {:+.3f} ({:g} % "
-        "interval "
-        "from {:+.3f}, {} patients): the candidate is {} better.",
+        "test bound {:+.3f}, {} patients): the candidate is {} better.",
         any.second, any.first, any.difference, percent(rules.level), check.low, any.patients,
         check.passed ? "shown to be" : "not shown to be");
     return check;
@@ -61,8 +59,7 @@ GateCheck check_golden(const GateSet& set, const ml::AucDifference& any, const G
     check.passed = check.low > check.limit;
     check.text = fmt::format(
         "AUROC of any on the golden studies: candidate {:.3f}, champion {:.3f}, difference {:+.3f} ({:g} % "
-        "interval "
-        "from {:+.3f}, {} patients): that nothing was forgotten (at most {:g} lost) is {}.",
+        "test bound {:+.3f}, {} patients): that nothing was forgotten (at most {:g} lost) is {}.",
         any.second, any.first, any.difference, percent(rules.level), check.low, any.patients,
         rules.any_margin, check.passed ? "shown" : "not shown");
     return check;

@@ -79,7 +79,7 @@ double decisive_end(const GateCheck& check) {
 }
 
 const char* outcome(const GateCheck& check) {
-    if (!check.decisive) return "too few";
+    if (!check.decisive) return "shown only";
     return check.passed ? "passed" : "NOT PASSED";
 }
 

@@ -20,6 +20,13 @@ std::optional<std::size_t> finding_named(std::string_view name) {
     return std::nullopt;
 }
 
+/// For messages: whatever was taken for text must not drive a terminal.
+std::string printable(std::string_view text) {
+    std::string out;
+    for (const char c : text) out += static_cast<unsigned char>(c) < 32 || c == 127 ? '?' : c;
+    return out;
+}
+
 std::vector<std::string_view> cells_of(std::string_view line) {
     std::vector<std::string_view> cells;
     while (true) {
@@ -38,6 +45,7 @@ class Reader {
         if (!text.empty() && text.back() == '\r') text.remove_suffix(1);
         if (text.empty()) return;
         if (number_ == 1 && head(text)) return;
+        if (no_form_) return;
         columns_.empty() ? slice_line(text) : study_line(text);
     }
 
@@ -60,8 +68,23 @@ class Reader {
         if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
         if (text == "ID,Label") return true;
         const auto cells = cells_of(text);
-        if (cells.front() != "study_uid") return false;
-        for (const auto cell : cells) columns_.emplace_back(cell);
+        if (cells.front() == "study_uid") return study_head(cells);
+        if (text.find('_') != std::string_view::npos && cells.size() == 2 && text[0] != '"') return false;
+        no_form_ = true;
+        fault(fmt::format(
+            "'{}' is the head of neither form: `ID,Label` or `study_uid,any,...`, commas, no quotes",
+            printable(text.substr(0, 80))));
+        return true;
+    }
+
+    bool study_head(const std::vector<std::string_view>& cells) {
+        for (const auto cell : cells) {
+            columns_.emplace_back(cell);
+            // The last two stand in what `scopenode phantom` writes.
+            const bool known = cell == "study_uid" || cell == "reader" || cell == "volume_ml" ||
+                               cell == "contrast_hu" || finding_named(cell);
+            if (!known) fault(fmt::format("there is no finding '{}'", printable(cell.substr(0, 40))));
+        }
         return true;
     }
 
@@ -72,7 +95,7 @@ class Reader {
                                  ? std::nullopt
                                  : finding_named(cells[0].substr(end + 1));
         if (cells.size() != 2 || !finding || (cells[1] != "0" && cells[1] != "1"))
-            return fault(fmt::format("'{}' is not <slice>_<finding>,0 or 1", text.substr(0, 120)));
+            return fault(fmt::format("'{}' is not <slice>_<finding>,0 or 1", printable(text.substr(0, 120))));
         add({"", std::string(cells[0].substr(0, end)), *finding, cells[1] == "1", ""});
     }
 
@@ -81,18 +104,29 @@ class Reader {
         if (cells.size() != columns_.size())
             return fault(fmt::format("has {} cells where the head has {}", cells.size(), columns_.size()));
         if (!is_legal_uid(std::string(cells[0])))
-            return fault(fmt::format("'{}' is not a Study Instance UID", cells[0].substr(0, 80)));
+            return fault(fmt::format("'{}' is not a Study Instance UID", printable(cells[0].substr(0, 80))));
         std::string reader;
         for (std::size_t i = 1; i < cells.size(); ++i)
             if (columns_[i] == "reader") reader = std::string(cells[i]);
+        if (contradicts(cells)) return fault("says that there is no hemorrhage and names one");
         for (std::size_t i = 1; i < cells.size(); ++i) {
             const auto finding = finding_named(columns_[i]);
             if (!finding || cells[i].empty()) continue;
             if (cells[i] != "0" && cells[i] != "1")
-                return fault(
-                    fmt::format("'{}' under {} is not 0, 1 or nothing", cells[i].substr(0, 40), columns_[i]));
+                return fault(fmt::format("'{}' under {} is not 0, 1 or nothing",
+                                         printable(cells[i].substr(0, 40)), columns_[i]));
             add({std::string(cells[0]), "", *finding, cells[i] == "1", reader});
         }
+    }
+
+    /// `any` is 0 and a subtype 1.
+    bool contradicts(const std::vector<std::string_view>& cells) const {
+        bool none = false, one = false;
+        for (std::size_t i = 1; i < cells.size(); ++i) {
+            none = none || (columns_[i] == "any" && cells[i] == "0");
+            one = one || (columns_[i] != "any" && finding_named(columns_[i]) && cells[i] == "1");
+        }
+        return none && one;
     }
 
     void add(FileLabel label) {
@@ -117,6 +151,7 @@ class Reader {
     std::vector<std::string> columns_;  ///< of a per-study file
     std::map<std::tuple<std::string, std::size_t, std::string>, std::pair<bool, std::size_t>> seen_;
     std::size_t number_ = 0, fault_count_ = 0;
+    bool no_form_ = false;  ///< one fault says it, not one a line
     std::string faults_;
 };
 

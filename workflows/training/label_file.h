@@ -24,7 +24,7 @@ struct LabelFile {
 /// Reads one of two forms, told apart by the first line:
 ///   per slice, as Kaggle's RSNA set: `ID,Label`, ID is `<slice>_<finding>`, label 0 or 1 (the head may be
 ///   missing) per study: `study_uid,any,epidural,...` with some of the findings in any order, 0, 1 or
-///   nothing; a column `reader` names who read it; other columns are not looked at.
+///   nothing; a column `reader` names who read it; `volume_ml` and `contrast_hu` are passed over, any other column is a fault.
 /// kInvalidArgument names every faulty line, one a line of the message; contradictions are faults,
 /// repetitions are not.
 Result<LabelFile> read_label_file(const std::filesystem::path& csv);

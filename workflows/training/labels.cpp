@@ -86,6 +86,15 @@ Result<Told> parse_words(std::span<const std::string> words) {
                         fmt::join(ml::kLabels, ", "));
         if (value != "present" && value != "absent" && value != "unknown")
             return fail(Code::kInvalidArgument, "{} is present, absent or unknown, not '{}'", finding, value);
+        if (value == "unknown" && told.row.source == "adjudication")
+            return fail(Code::kInvalidArgument,
+                        "unknown takes a reader's own word back and decides nothing: leave --adjudicate out");
+        const auto named = std::count_if(told.findings.begin(), told.findings.end(),
+                                         [&](const auto& one) { return one.first == finding; });
+        if (named > 1) return fail(Code::kInvalidArgument, "{} is named twice", finding);
+        for (const auto& [other, said] : told.findings)
+            if (finding == "any" && value == "absent" && said == "present")
+                return fail(Code::kInvalidArgument, "any=absent and {}=present contradict each other", other);
     }
     return told;
 }
@@ -156,8 +165,12 @@ Result<std::string> add_labels(Connection& db, std::span<const std::string> word
     }
     SCOPENODE_TRY(note(db, now, row.reader, study_uid, said));
     SCOPENODE_ASSIGN(const auto study, find_study(db, study_uid));
-    return fmt::format("study {}: {}, says {}{}", study_uid, said, row.reader,
-                       study ? "" : "; the study is not here yet: the labels wait for it");
+    if (row.sop_instance_uid.empty())
+        return fmt::format("study {}: {}, says {}{}", study_uid, said, row.reader,
+                           study ? "" : "; the study is not here yet: the labels wait for it");
+    SCOPENODE_ASSIGN(const auto slice, find_instance(db, row.sop_instance_uid));
+    return fmt::format("slice {} of study {}: {}, says {}{}", row.sop_instance_uid, study_uid, said,
+                       row.reader, slice ? "" : "; the slice is not here yet: the labels wait for it");
 }
 
 std::vector<LabelRow> counted_labels(std::vector<LabelRow> labels,

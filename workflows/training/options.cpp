@@ -14,6 +14,7 @@ using nlohmann::json;
 constexpr int kStudiesForHead = 20, kStudiesForEncoder = 30, kStudiesForAll = 40;
 constexpr double kCnnRate = 0.3;
 constexpr int kPatience = 3;
+constexpr double kDistillation = 0.5;  // stays near what the champion says
 
 std::string depth_for(int learn_studies) {
     if (learn_studies >= kStudiesForAll) return "all";
@@ -107,7 +108,8 @@ std::vector<std::string> arguments(const TrainOrder& order, const config::Settin
                                    "the site's own labels"};
     if (same) {
         words.insert(words.end(),
-                     {"--from", (node / base.folder).string(), "--cnn-rate", fmt::format("{}", kCnnRate)});
+                     {"--from", (node / base.folder).string(), "--distillation",
+                      fmt::format("{}", kDistillation), "--cnn-rate", fmt::format("{}", kCnnRate)});
     }
     if (base.demonstration) words.push_back("--demonstration");
     return words;

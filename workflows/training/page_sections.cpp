@@ -187,7 +187,7 @@ std::string verdict_section(const TrainingPage& page) {
     const auto passed =
         std::count_if(v.checks.begin(), v.checks.end(), [](const auto& c) { return c.decisive && c.passed; });
     out += tile("All deciding checks", fmt::format("{} of {}", passed, deciding),
-                fmt::format("passed; {} more had too few cases to decide and are only shown",
+                fmt::format("passed; {} more do not decide and are only shown",
                             static_cast<long>(v.checks.size()) - deciding));
     out += "</div>\n";
     if (!v.reasons.empty()) {

@@ -158,7 +158,7 @@ std::string number_cells(const GateCheck& c, const std::string& at) {
 }
 
 std::string outcome(const GateCheck& c) {
-    if (!c.decisive) return "\u25cb too few to decide";
+    if (!c.decisive) return "\u25cb shown, does not decide";
     return c.passed ? "\u2713 passed" : "<span class=\"bad\">\u2717 NOT passed</span>";
 }
 

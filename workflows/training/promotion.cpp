@@ -234,7 +234,11 @@ Result<std::string> users_list(Index& index, bool json) {
 }
 
 Result<std::string> shadow_list(Index& index, const std::string& model, bool json) {
-    SCOPENODE_ASSIGN(auto rows, index.read([&](Connection& db) { return shadow_results(db, model, 1000); }));
+    SCOPENODE_ASSIGN(auto rows, index.read([&](Connection& db) -> Result<std::vector<ShadowRow>> {
+        SCOPENODE_ASSIGN(const auto known, find_model(db, model));
+        if (!known) return fail(Code::kNotFound, "no model {}: `scopenode models list` names them", model);
+        return shadow_results(db, model, 1000);
+    }));
     std::stable_sort(rows.begin(), rows.end(),
                      [](const ShadowRow& a, const ShadowRow& b) { return a.disagrees > b.disagrees; });
     ordered_json all = ordered_json::array();

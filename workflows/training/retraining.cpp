@@ -298,8 +298,11 @@ Status Retraining::end(Job& job, const Status& done) {
             row.ended.reset();
             row.next = now + pause_before(row.attempts, kFirstPauseMs, kLongestPauseMs);
         }
-        log::error(kRoom, "retraining job {}: {}{}", row.id, row.last_error,
-                   passing ? "; tried again later" : "");
+        if (done.error().code == Code::kCancelled)
+            log::info(kRoom, "{}", row.last_error);
+        else
+            log::error(kRoom, "retraining job {}: {}{}", row.id, row.last_error,
+                       passing ? "; tried again later" : "");
     }
     return p_.index.write([&](Connection& db) -> Status {
         const Status ended = end_training(db, row);

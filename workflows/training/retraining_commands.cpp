@@ -44,6 +44,8 @@ Result<TrainOrder> order_of(std::span<const std::string> words) {
             SCOPENODE_ASSIGN(order.epochs, number<int>(option, value));
         } else if (option == "--learning-rate") {
             SCOPENODE_ASSIGN(order.learning_rate, number<double>(option, value));
+            if (*order.learning_rate > 1)
+                return fail(Code::kInvalidArgument, "--learning-rate is at most 1, not {}", value);
         } else if (option == "--seed") {
             SCOPENODE_ASSIGN(order.seed, number<std::uint64_t>(option, value));
         } else {
@@ -169,6 +171,7 @@ Result<std::string> run_train_command(Connection& db, const config::Settings& se
     SCOPENODE_ASSIGN(const auto id, number<std::int64_t>("train " + words[0], words[1]));
     const bool cancels = words[0] == "cancel";
     SCOPENODE_TRY(cancels ? cancel_training(db, id, now) : resume_training(db, id, now));
+    SCOPENODE_TRY(add_training_line(db, id, now, cancels ? "cancelled" : "resumed"));
     AuditRow row;
     row.time = now;
     row.actor = by;

@@ -80,9 +80,18 @@ TEST_CASE("every bad line of a label file is named and nothing of it is taken") 
     }
     CHECK(node.index->read(storage::count_labels)->labels == 0);
     for (const char* text : {"", "\n\n", "study_uid\n", "study_uid,any\nx y,1\n", "study_uid,any\n1.2,1,0\n",
-                             "study_uid,any\n1.2,yes\n"}) {
+                             "study_uid,any\n1.2,yes\n", "study_uid,any,subdurl\n1.2,1,1\n",
+                             "study_uid,any,subdural\n1.2,0,1\n"}) {
         CAPTURE(text);
         CHECK(!read_label_file(write_text(node.folder.path() / "bad.csv", text)));
+    }
+    for (const char* head : {"\"study_uid\",\"any\"", "Study_UID;Any", "PatientName\x1b[2J"}) {
+        const auto other = read_label_file(
+            write_text(node.folder.path() / "bad.csv", std::string(head) + "\n1.2,1\n1.3,1\n"));
+        REQUIRE(!other);
+        CHECK(other.error().message.find("1 faulty line,") != std::string::npos);
+        CHECK(other.error().message.find("the head of neither form") != std::string::npos);
+        CHECK(other.error().message.find('\x1b') == std::string::npos);
     }
     CHECK(!command(node, {"labels", "import", (node.folder.path() / "none.csv").string()}));
 }
@@ -220,6 +229,9 @@ TEST_CASE("a person at the command line labels and decides") {
              {"labels", "add", uid, "--reader", "A"},
              {"labels", "add", uid, "--reader", "A", "any=maybe"},
              {"labels", "add", uid, "--reader", "A", "tumour=present"},
+             {"labels", "add", uid, "--reader", "A", "any=present", "any=absent"},
+             {"labels", "add", uid, "--reader", "A", "any=absent", "subdural=present"},
+             {"labels", "add", uid, "--reader", "A", "--adjudicate", "any=unknown"},
              {"labels", "add", "no uid", "--reader", "A", "any=present"},
              {"labels", "add", uid, "--reader", "A", "any=present", "--what"},
              {"labels", "forget", uid}}) {

@@ -162,6 +162,8 @@ TEST_CASE("a shadow scores what the champion reported and sends nothing") {
     REQUIRE(said->size() == 1);
     CHECK(said->front().study_uid == study.study_uid);
     CHECK_FALSE(said->front().disagrees);
+    CHECK(shadow_list(*node.index, "nine", false).error().message.find("no model nine") != std::string::npos);
+    CHECK(shadow_list(*node.index, "two", false)->find("agrees") != std::string::npos);
     REQUIRE(node.say({"models", "shadow", "off"}));
     CHECK_FALSE(turn().value());
 }
@@ -208,5 +210,6 @@ TEST_CASE("retraining jobs are claimed one at a time cancelled and resumed") {
     CHECK(node.refusal({"train", "cancel", "x"}).find("needs a number") != std::string::npos);
     CHECK(node.refusal({"train", "start", "--what", "1"}).find("does not know") != std::string::npos);
     CHECK(node.refusal({"train", "start", "--from", "nine"}).find("no model nine") != std::string::npos);
+    CHECK(node.refusal({"train", "start", "--learning-rate", "5"}).find("at most 1") != std::string::npos);
     CHECK(node.refusal({"train", "start", "--epochs", "0"}).find("above 0") != std::string::npos);
 }
