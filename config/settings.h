@@ -76,23 +76,23 @@ struct Settings {
         double held_out_share = 0.4;   ///< of patients, by hash: never learnt from, candidates are judged on them
         double judge_share = 0.2;      ///< of the others: for early stopping, calibration and thresholds
         int fewest_studies = 20;       ///< fewer to learn from are refused
-        int epochs = 8;
+        int epochs = 6;
         int batch = 16;
         double learning_rate = 5e-4;
         std::string depth = "auto";    ///< or calibration, head, encoder, all
-        double rehearsal_share = 0.3;  ///< of an epoch: what the champion knew before
+        double rehearsal_share = 0.5;  ///< of an epoch: what the champion knew before
         /// While a demonstration model serves: phantoms that stand for what it has learnt from.
-        int rehearsal_phantoms = 100, golden_phantoms = 200;
+        int rehearsal_phantoms = 200, golden_phantoms = 200;
         std::string device = "auto";
         int threads = 1;
         int memory_mb = 8192;          ///< a job that needs more is ended
         int niceness = 10;             ///< of the child process
         struct Gate {
             double level = 0.05;             ///< of wrongly promoting, one-sided
-            double golden_margin = 0.02;     ///< of the AUROC of any, that may be lost on the golden set
+            double golden_margin = 0.04;     ///< of the AUROC of any, that may be lost on the golden set
             double class_margin = 0.05;      ///< of each class's AUROC
             double rate_margin = 0.05;       ///< of sensitivity and specificity
-            double calibration_margin = 0.03;
+            double calibration_margin = 0.05;
             double latency_ratio = 1.5;
         } gate;
     } training;
