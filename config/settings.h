@@ -76,9 +76,9 @@ struct Settings {
         double held_out_share = 0.4;   ///< of patients, by hash: never learnt from, candidates are judged on them
         double judge_share = 0.2;      ///< of the others: for early stopping, calibration and thresholds
         int fewest_studies = 20;       ///< fewer to learn from are refused
-        int epochs = 6;
+        int epochs = 2;
         int batch = 16;
-        double learning_rate = 5e-4;
+        double learning_rate = 1e-3;
         std::string depth = "auto";    ///< or calibration, head, encoder, all
         double rehearsal_share = 0.5;  ///< of an epoch: what the champion knew before
         /// While a demonstration model serves: phantoms that stand for what it has learnt from.

@@ -121,6 +121,7 @@ TEST_CASE("labels of radiologists make a model that is judged approved served an
                 {{"fewest_studies", 10},
                  {"depth", "all"},
                  {"epochs", 4},
+                 {"learning_rate", 5e-4},
                  {"rehearsal_phantoms", 12},
                  {"golden_phantoms", 30},
                  {"held_out_share", 0.5},
