@@ -36,7 +36,8 @@ void choose_witnesses(SnapshotStudy& study, const std::map<std::string, std::arr
         if (!study.truth[k].value_or(false) || told) continue;
         std::vector<std::pair<double, SnapshotSlice*>> ranked;
         for (SnapshotSlice& slice : study.slices)
-            if (const auto found = scores.find(slice.sop_instance_uid); found != scores.end())
+            if (const auto found = scores.find(slice.sop_instance_uid);
+                found != scores.end() && !slice.labels[k])  // what a reader has said stays
                 ranked.emplace_back(found->second[k], &slice);
         std::sort(ranked.begin(), ranked.end(),
                   [](const auto& a, const auto& b) { return a.first > b.first; });

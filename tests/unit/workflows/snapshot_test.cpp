@@ -216,6 +216,23 @@ TEST_CASE("a study's label finds its slices by what the champion scored") {
     }
     CHECK(witnesses == 2);
     CHECK(unknown == 10);
+    // A slice that a reader called free of it is never taken for one that shows it.
+    std::string denied;
+    for (const auto& slice : snapshot->studies[0].slices)
+        if (slice.labels[0].value_or(false)) denied = slice.sop_instance_uid;
+    REQUIRE(node.index->write([&](storage::Connection& db) -> Status {
+        storage::LabelRow row;
+        row.sop_instance_uid = denied;
+        row.finding = "any";
+        row.source = "csv";
+        row.reader = "A";
+        SCOPENODE_ASSIGN([[maybe_unused]] const auto change, storage::put_label(db, row));
+        return {};
+    }));
+    const auto again = node.index->read([&](storage::Connection& db) { return plan_snapshot(db, parts); });
+    REQUIRE(again);
+    for (const auto& slice : again->studies.at(0).slices)
+        if (slice.sop_instance_uid == denied) CHECK(slice.labels[0] == false);
 }
 
 TEST_CASE("too little to learn from is refused with the counts") {
