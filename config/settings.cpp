@@ -120,6 +120,7 @@ Settings settings_of(const json& document) {
     take(inference, "batch", s.inference.batch);
     take(inference, "precision", s.inference.precision);
     take(inference, "rsna_rescale_quirk", s.inference.rsna_rescale_quirk);
+    take(inference, "abstain_unlike_training", s.inference.abstain_unlike_training);
     take(reports, "not_eligible", s.reports.not_eligible);
     take(archive, "keep_free_mb", s.archive.keep_free_mb);
     take(delivery, "first_retry_seconds", s.delivery.first_retry_seconds);
@@ -227,7 +228,8 @@ std::string settings_json(const Settings& s) {
                         {"threads", s.inference.threads},
                         {"batch", s.inference.batch},
                         {"precision", s.inference.precision},
-                        {"rsna_rescale_quirk", s.inference.rsna_rescale_quirk}};
+                        {"rsna_rescale_quirk", s.inference.rsna_rescale_quirk},
+                        {"abstain_unlike_training", s.inference.abstain_unlike_training}};
     out["reports"] = {{"not_eligible", s.reports.not_eligible}};
     out["archive"] = {{"keep_free_mb", s.archive.keep_free_mb}};
     out["delivery"] = {{"first_retry_seconds", s.delivery.first_retry_seconds},

@@ -59,6 +59,7 @@ struct Settings {
         int batch = 8;
         std::string precision = "fp32";   ///< or "bf16", of the CNNs
         bool rsna_rescale_quirk = false;  ///< undo it where headers have it; for research data only
+        bool abstain_unlike_training = false;  ///< from a study that is unlike the model's training data
     } inference;
     struct Reports {
         bool not_eligible = false;  ///< a study without an eligible series gets a short report that says why

@@ -89,6 +89,31 @@ Json sources_json(const std::vector<WeightsSource>& sources) {
     return list;
 }
 
+std::vector<float> read_numbers(const Json& json, const char* what) {
+    std::vector<float> values;
+    if (!json.is_array() || json.empty()) throw std::runtime_error(fmt::format("{} is no list of numbers", what));
+    for (const Json& item : json) {
+        if (!item.is_number() || !std::isfinite(item.get<float>()))
+            throw std::runtime_error(fmt::format("{} holds something that is no number", what));
+        values.push_back(item.get<float>());
+    }
+    return values;
+}
+
+Manifest::TrainingRange read_range(const Json& json) {
+    Manifest::TrainingRange range;
+    range.mean = read_numbers(json.at("mean"), "training_range/mean");
+    range.spread = read_numbers(json.at("spread"), "training_range/spread");
+    if (range.mean.size() != range.spread.size())
+        throw std::runtime_error("training_range has not as many spreads as means");
+    if (std::any_of(range.spread.begin(), range.spread.end(), [](float spread) { return spread <= 0; }))
+        throw std::runtime_error("a spread of training_range is not above zero");
+    if (!json.at("limit").is_number() || !(json["limit"].get<double>() > 0))
+        throw std::runtime_error("the limit of training_range is not above zero");
+    range.limit = json["limit"].get<double>();
+    return range;
+}
+
 Manifest read_manifest(const Json& json) {
     if (json.at("format") != kFormat) throw std::runtime_error("its format is not 1");
     Manifest manifest;
@@ -111,6 +136,9 @@ Manifest read_manifest(const Json& json) {
     manifest.weights_sha256 = json.at("weights_sha256").get<std::string>();
     if (!is_sha256(manifest.weights_sha256))
         throw std::runtime_error("weights_sha256 is not 64 hexadecimal digits");
+    if (json.contains("training_range")) manifest.range = read_range(json["training_range"]);
+    if (manifest.range.known() && manifest.range.mean.size() != std::size_t(embedding_width(manifest.preset)))
+        throw std::runtime_error("training_range is not as wide as what the preset's head sees");
     if (json.contains("sources")) manifest.sources = read_sources(json["sources"]);
     return manifest;
 }
@@ -147,7 +175,11 @@ std::string manifest_json(const Manifest& manifest) {
     json["data_licence"] = manifest.data_licence;
     json["parent"] = manifest.parent;
     json["weights_sha256"] = manifest.weights_sha256;
-    // Models without imported weights keep the bytes, and so the id, that they had before there were sources.
+    // Models without one of these keep the bytes, and so the id, that they had before there was such a thing.
+    if (manifest.range.known())
+        json["training_range"] = {{"limit", manifest.range.limit},
+                                  {"mean", manifest.range.mean},
+                                  {"spread", manifest.range.spread}};
     if (!manifest.sources.empty()) json["sources"] = sources_json(manifest.sources);
     return json.dump(2) + "\n";
 }
@@ -177,6 +209,25 @@ Status write_model_folder(const std::filesystem::path& folder, const ModelFiles&
     if (!files.card.empty()) SCOPENODE_TRY(write_file(disk, folder / "card.md", files.card));
     // Last: a folder with a manifest is complete.
     return write_file(disk, folder / "model.json", files.manifest_json);
+}
+
+double distance_from(const Manifest::TrainingRange& range, const float* embedding) {
+    double sum = 0;
+    for (std::size_t i = 0; i < range.mean.size(); ++i) {
+        const double away = (double(embedding[i]) - double(range.mean[i])) / double(range.spread[i]);
+        sum += away * away;
+    }
+    return std::sqrt(sum / double(std::max<std::size_t>(range.mean.size(), 1)));
+}
+
+std::optional<double> study_distance(std::span<const std::optional<double>> slices) {
+    std::vector<double> known;
+    for (const auto& distance : slices)
+        if (distance) known.push_back(*distance);
+    if (known.empty() || known.size() * 2 < slices.size()) return std::nullopt;
+    const auto middle = known.begin() + std::ptrdiff_t(known.size() / 2);
+    std::nth_element(known.begin(), middle, known.end());
+    return *middle;
 }
 
 Scores calibrate(const Manifest& manifest, const Scores& study_scores) {

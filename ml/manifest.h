@@ -1,6 +1,8 @@
 #pragma once
 #include <array>
 #include <filesystem>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,6 +39,13 @@ struct Manifest {
         std::array<double, kLabelCount> offset{};
         std::string data;  ///< what it was fitted on
     } calibration;
+    /// How the slices that it learnt from lie in its last layer; distance_from() and the limit for studies use
+    /// it.
+    struct TrainingRange {
+        std::vector<float> mean, spread;  ///< per channel of the embedding; empty: not known
+        double limit = 0;                 ///< a study whose distance is larger is unlike the training data
+        bool known() const { return !mean.empty(); }
+    } range;
     std::string data_snapshot;  ///< what it was trained on, in words
     std::string data_licence;
     std::string parent;  ///< id of the model it was fine-tuned from, or ""
@@ -60,6 +69,12 @@ struct ModelFiles {
 };
 Result<ModelFiles> read_model_folder(const std::filesystem::path& folder);
 Status write_model_folder(const std::filesystem::path& folder, const ModelFiles& files);
+
+/// Root mean square of the embedding's distances from the mean, in spreads: about 1 for a slice of the training
+/// data. `embedding` has range.mean.size() numbers.
+double distance_from(const Manifest::TrainingRange& range, const float* embedding);
+/// That of a study: the median of its slices; nothing when fewer than half of them have one.
+std::optional<double> study_distance(std::span<const std::optional<double>> slices);
 
 Scores calibrate(const Manifest& manifest, const Scores& study_scores);
 

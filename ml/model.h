@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,6 +28,12 @@ struct ModelOptions {
     Precision precision = Precision::kFloat32;
 };
 
+/// What a model says of one slice.
+struct SliceScores {
+    Scores scores{};                 ///< raw (uncalibrated) probabilities
+    std::optional<double> distance;  ///< from its training data (distance_from); nothing: no range is known
+};
+
 /// A loaded model that only infers. Immutable; infer() may be called from several threads, one runs at a
 /// time.
 class Model {
@@ -39,8 +46,8 @@ class Model {
     virtual const std::string& id() const = 0;  ///< 12 hex digits
     virtual const std::string& manifest_sha256() const = 0;
     virtual std::string device() const = 0;  ///< "cpu" or "cuda:0"
-    /// Raw (uncalibrated) probabilities per slice, in the order of `slices`; any size, resized inside.
-    virtual Result<std::vector<Scores>> infer(std::span<const HuImage> slices) const = 0;
+    /// In the order of `slices`; any size, resized inside.
+    virtual Result<std::vector<SliceScores>> infer(std::span<const HuImage> slices) const = 0;
     /// Where the model saw evidence in a slice: one map for each of `labels` (places in kLabels), Grad-CAM
     /// over the last feature maps of all CNNs together, S/32 x S/32, >= 0. Waits for an infer() that runs,
     /// but only for one pass. kUnsupported from a model that has none.

@@ -30,15 +30,28 @@ Json by_label(const ml::Scores& scores) {
     return json;
 }
 
-Status check_scores(const ml::Model& model, const std::vector<ml::Scores>& scores, std::size_t expected) {
+Status check_scores(const ml::Model& model, const std::vector<ml::SliceScores>& scores, std::size_t expected) {
     if (scores.size() != expected)
         return fail(Code::kInternal, "model {} gave {} results for {} slices", model.id(), scores.size(),
                     expected);
     for (const auto& slice : scores)
-        for (const float p : slice)
+        for (const float p : slice.scores)
             if (!(p >= 0 && p <= 1))
                 return fail(Code::kInternal, "model {} gave a probability of {}", model.id(), p);
     return {};
+}
+
+/// Does the study lie where the model has learnt?
+void judge_distance(StudyAnalysis& analysis, bool abstain) {
+    std::vector<std::optional<double>> distances;
+    for (const auto& slice : analysis.slices) distances.push_back(slice.distance);
+    const auto& range = analysis.manifest.range;
+    analysis.distance = range.known() ? ml::study_distance(distances) : std::nullopt;
+    if (!analysis.distance || *analysis.distance <= range.limit || !analysis.determined) return;
+    analysis.reasons.push_back(reason(
+        reasons::kUnlikeTraining, fmt::format("Distance {:.2f}, at most {:.2f} in the studies it was judged on.",
+                                              *analysis.distance, range.limit)));
+    if (abstain) analysis.determined = false;
 }
 
 }  // namespace
@@ -75,6 +88,9 @@ std::string study_json(const StudyAnalysis& analysis, const std::string& state, 
     json["model"] = analysis.model_id;
     json["model_name"] = analysis.manifest.name;
     json["demonstration"] = analysis.manifest.demonstration;
+    if (analysis.distance)
+        json["training_distance"] = {{"distance", std::round(*analysis.distance * 1e3) / 1e3},
+                                     {"limit", std::round(analysis.manifest.range.limit * 1e3) / 1e3}};
     json["probabilities"] = analysis.determined ? by_label(analysis.probabilities) : Json();
     Json& findings = json["findings"] = Json::object();
     for (std::size_t i = 0; i < ml::kLabelCount; ++i)
@@ -96,11 +112,11 @@ std::string study_json(const StudyAnalysis& analysis, const std::string& state, 
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-AnalysedSlice analysed_slice(const storage::InstanceHeader& header, const ml::Scores& scores) {
-    return {header.sop_class_uid, header.sop_instance_uid, cranial_mm(header), scores};
+AnalysedSlice analysed_slice(const storage::InstanceHeader& header, const ml::SliceScores& scores) {
+    return {header.sop_class_uid, header.sop_instance_uid, cranial_mm(header), scores.scores, scores.distance};
 }
 
-void conclude(StudyAnalysis& analysis, const ml::Model& model) {
+void conclude(StudyAnalysis& analysis, const ml::Model& model, bool abstain) {
     std::sort(analysis.slices.begin(), analysis.slices.end(),
               [](const AnalysedSlice& a, const AnalysedSlice& b) {
                   return std::tie(a.z_mm, a.sop_instance_uid) < std::tie(b.z_mm, b.sop_instance_uid);
@@ -109,6 +125,7 @@ void conclude(StudyAnalysis& analysis, const ml::Model& model) {
     analysis.model_id = model.id();
     analysis.manifest_sha256 = model.manifest_sha256();
     analysis.probabilities = {};
+    judge_distance(analysis, abstain);
     if (analysis.determined) {
         std::vector<ml::PlacedScores> placed;
         for (const auto& slice : analysis.slices) placed.push_back({slice.z_mm, slice.scores});

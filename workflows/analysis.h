@@ -15,7 +15,7 @@ namespace scopenode::workflows {
 
 /// What became of the slices that a model was given.
 struct Inferred {
-    std::vector<std::optional<ml::Scores>> scores;  ///< in the order of the files; nothing: could not be decoded
+    std::vector<std::optional<ml::SliceScores>> scores;  ///< in the order of the files; nothing: could not be decoded
     std::vector<std::optional<SliceLook>> looks;    ///< likewise; for judge_looks()
     struct Fault {
         std::size_t place = 0;  ///< in the files
@@ -26,7 +26,7 @@ struct Inferred {
 /// One batch: the places of its files in `files`, their scores and what they look like.
 struct InferredBatch {
     std::vector<std::size_t> places;
-    std::vector<ml::Scores> scores;
+    std::vector<ml::SliceScores> scores;
     std::vector<SliceLook> looks;
 };
 /// Reads and scores files in batches. `done` is called after each batch; its error ends the work. Faults of the
@@ -44,10 +44,11 @@ std::optional<Reason> rescale_reason(const std::string& series_uid,
                                      storage::Rescale rescale);
 
 /// Fills in what follows from the slices: order, study probabilities, findings, and what the model says of
-/// itself.
-void conclude(StudyAnalysis& analysis, const ml::Model& model);
+/// itself. A study that lies outside of the model's training range says so; with `abstain` nothing is determined
+/// then.
+void conclude(StudyAnalysis& analysis, const ml::Model& model, bool abstain);
 
 /// The slice as the report names it.
-AnalysedSlice analysed_slice(const storage::InstanceHeader& header, const ml::Scores& scores);
+AnalysedSlice analysed_slice(const storage::InstanceHeader& header, const ml::SliceScores& scores);
 
 }  // namespace scopenode::workflows

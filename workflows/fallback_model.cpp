@@ -14,14 +14,14 @@ constexpr int kGoodPassesToGrow = 50;
 FallbackModel::FallbackModel(std::shared_ptr<const ml::Model> model, Load load_on_cpu)
     : model_(std::move(model)), load_on_cpu_(std::move(load_on_cpu)) {}
 
-Result<std::vector<ml::Scores>> FallbackModel::infer(std::span<const HuImage> slices) const {
+Result<std::vector<ml::SliceScores>> FallbackModel::infer(std::span<const HuImage> slices) const {
     const std::lock_guard lock(mutex_);
-    std::vector<ml::Scores> scores;
+    std::vector<ml::SliceScores> scores;
     SCOPENODE_TRY(infer_some(slices, scores));
     return scores;
 }
 
-Status FallbackModel::infer_some(std::span<const HuImage> slices, std::vector<ml::Scores>& scores) const {
+Status FallbackModel::infer_some(std::span<const HuImage> slices, std::vector<ml::SliceScores>& scores) const {
     std::size_t begin = 0;
     while (begin < slices.size()) {
         const std::size_t left = slices.size() - begin;

@@ -20,13 +20,13 @@ class FallbackModel final : public ml::Model {
     const std::string& id() const override { return model_->id(); }
     const std::string& manifest_sha256() const override { return model_->manifest_sha256(); }
     std::string device() const override { return model_->device(); }
-    Result<std::vector<ml::Scores>> infer(std::span<const HuImage> slices) const override;
+    Result<std::vector<ml::SliceScores>> infer(std::span<const HuImage> slices) const override;
     Result<std::vector<ml::Grid>> grad_cam(const HuImage& slice, std::span<const std::size_t> labels) const override;
     /// Slices that were scored on the CPU because the device had no memory.
     std::int64_t fallen_back() const { return fallen_back_; }
 
   private:
-    Status infer_some(std::span<const HuImage> slices, std::vector<ml::Scores>& scores) const;
+    Status infer_some(std::span<const HuImage> slices, std::vector<ml::SliceScores>& scores) const;
     Result<std::shared_ptr<const ml::Model>> on_cpu() const;
 
     const std::shared_ptr<const ml::Model> model_;

@@ -87,6 +87,7 @@ struct OfflineOptions {
     std::string program_version;
     std::vector<std::string> decoder = {};       ///< command of the decoding process; empty: none
     bool pixel_gate = true;                      ///< a stack that is no head by its pixels is not judged
+    bool abstain = false;                        ///< from a study unlike the model's training data
     bool rsna_rescale_quirk = false;             ///< undo it where headers have it; said in the results
 };
 Status infer_offline(const OfflineOptions& options, const Clock& clock);

@@ -90,7 +90,7 @@ Result<StudyAnalysis> analyse(const OfflineStudy& study, Selection& chosen, stor
         analysis.reasons.push_back(
             reason(reasons::kTooFewSlices,
                    fmt::format("{} could be decoded, {} are needed.", usable, options.minimum_slices)));
-    conclude(analysis, *options.model);
+    conclude(analysis, *options.model, options.abstain);
     return analysis;
 }
 

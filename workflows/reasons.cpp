@@ -49,6 +49,8 @@ constexpr auto kTable = std::to_array<std::pair<std::string_view, std::string_vi
      "Stored values are 12 bits unsigned with a rescale intercept above -100: air cannot be at -1000 HU and "
      "the "
      "attenuation may be wrong."},
+    {kUnlikeTraining,
+     "The pictures are unlike those that the model was trained on: its answer is worth less here."},
     {kOverlaysLeftOut, "The report has no pictures: they could not be made."},
     {kReportNotUnderstood, "A report that answers a result of this node could not be read."},
 });

@@ -98,7 +98,8 @@ Status SliceScorer::batch(std::span<const WantedSlice> slices) {
         for (std::size_t k = 0; k < some.places.size(); ++k) {
             SliceScoreRow& row = rows.emplace_back();
             row.instance_id = slices[some.places[k]].instance_id;
-            std::copy(some.scores[k].begin(), some.scores[k].end(), row.scores.begin());
+            std::copy(some.scores[k].scores.begin(), some.scores[k].scores.end(), row.scores.begin());
+            row.distance = some.scores[k].distance;
             row.look = look_json(some.looks[k]);
         }
         return p_.index.write([&](Connection& db) -> Status {

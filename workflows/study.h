@@ -24,6 +24,7 @@ struct AnalysedSlice {
     std::string sop_class_uid, sop_instance_uid;
     double z_mm = 0;
     ml::Scores scores{};          ///< raw
+    std::optional<double> distance;   ///< from the model's training data; nothing: not known
 };
 
 /// All that a report says: what the study work computes and results/ encodes.
@@ -35,6 +36,7 @@ struct StudyAnalysis {
     bool determined = true;                    ///< false: out of scope, every finding undetermined
     ml::Scores probabilities{};                ///< study level, calibrated
     std::array<Presence, ml::kLabelCount> findings{};
+    std::optional<double> distance;            ///< of the study, see ml::study_distance()
     std::vector<Reason> reasons;
     ml::Manifest manifest;
     std::string model_id, manifest_sha256;

@@ -213,17 +213,19 @@ Result<StudyAnalysis> StudyWork::without_series(const Task& task) {
         analysis.reasons.resize(kMostSeriesNamed);
         analysis.reasons.back().text += fmt::format(" So it is with {} more series.", more);
     }
-    conclude(analysis, *task.model);
+    conclude(analysis, *task.model, p_.settings.inference.abstain_unlike_training);
     return analysis;
 }
 
 Result<StudyAnalysis> StudyWork::analyse(Task& task, const std::atomic<bool>& stopping) {
     StudyAnalysis analysis;
     SCOPENODE_TRY(infer_missing(task, analysis.reasons, stopping));
-    std::map<std::int64_t, ml::Scores> scores;
-    for (const auto& row : task.scores)
-        for (std::size_t i = 0; i < ml::kLabelCount; ++i)
-            scores[row.instance_id][i] = static_cast<float>(row.scores[i]);
+    std::map<std::int64_t, ml::SliceScores> scores;
+    for (const auto& row : task.scores) {
+        ml::SliceScores& slice = scores[row.instance_id];
+        std::copy(row.scores.begin(), row.scores.end(), slice.scores.begin());
+        slice.distance = row.distance;
+    }
 
     std::vector<InstanceHeader> headers;
     for (const InstanceRow& slice : task.set.slices) {
@@ -255,7 +257,7 @@ Result<StudyAnalysis> StudyWork::analyse(Task& task, const std::atomic<bool>& st
     if (p_.settings.intake.pixel_gate) SCOPENODE_TRY(judge_pixels(task, headers));
     analysis.header = headers.front();
     analysis.series_uid = task.set.series_uid;
-    conclude(analysis, *task.model);
+    conclude(analysis, *task.model, p_.settings.inference.abstain_unlike_training);
     return analysis;
 }
 

@@ -56,7 +56,7 @@ Result<double> encoding_ms(const std::vector<std::string>& files) {
             workflows::analysed_slice(analysis.header, {0.9f, 0.1f, 0.9f, 0.1f, 0.9f, 0.1f}));
     }
     analysis.series_uid = analysis.header.series_uid;
-    workflows::conclude(analysis, *model);
+    workflows::conclude(analysis, *model, false);
     workflows::ReportContext context;
     context.node_uid = random_uid();
     context.program_version = program_version();

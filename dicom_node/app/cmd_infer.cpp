@@ -39,6 +39,7 @@ Status infer(const Options& o) {
         options.time_zone = settings.site.time_zone;
         if (precision.empty()) precision = settings.inference.precision;
         options.rsna_rescale_quirk |= settings.inference.rsna_rescale_quirk;
+        options.abstain = settings.inference.abstain_unlike_training;
     }
     SCOPENODE_ASSIGN(const auto files, chosen_model(o.node, o.model));
     SCOPENODE_ASSIGN(options.model,

@@ -33,12 +33,12 @@ class LoadedModel final : public Model {
     const std::string& manifest_sha256() const override { return sha256_; }
     std::string device() const override { return device_.str(); }
 
-    Result<std::vector<Scores>> infer(std::span<const HuImage> slices) const override {
+    Result<std::vector<SliceScores>> infer(std::span<const HuImage> slices) const override {
         for (const HuImage& slice : slices) SCOPENODE_TRY(check_slice(slice));
-        auto inferred = guard(Code::kInternal, [&]() -> Result<std::vector<Scores>> {
+        auto inferred = guard(Code::kInternal, [&]() -> Result<std::vector<SliceScores>> {
             const std::lock_guard lock(mutex_);
             c10::InferenceMode inference;
-            std::vector<Scores> scores;
+            std::vector<SliceScores> scores;
             scores.reserve(slices.size());
             for (std::size_t begin = 0; begin < slices.size(); begin += batch_)
                 SCOPENODE_TRY(
@@ -68,21 +68,28 @@ class LoadedModel final : public Model {
         if (result || !is_lack_of_memory(result.error().message)) return result;
         return fail(Code::kOutOfResources, "{} has no memory for {} slices", device(), slices);
     }
-    Status infer_batch(std::span<const HuImage> slices, std::vector<Scores>& scores) const {
+    Status infer_batch(std::span<const HuImage> slices, std::vector<SliceScores>& scores) const {
         std::vector<torch::Tensor> images;
         for (const HuImage& slice : slices) images.push_back(resize_hu(slice, manifest_.preset.input_size));
         const torch::Tensor input = apply_windows(torch::stack(images).to(device_), manifest_.preset.windows);
+        const torch::Tensor embedding = network_->embed(network_->features(input), nullptr);
         const torch::Tensor output =
-            torch::sigmoid(network_->forward(input).to(torch::kFloat32)).to(torch::kCPU).contiguous();
+            torch::sigmoid(network_->head(embedding).to(torch::kFloat32)).to(torch::kCPU).contiguous();
         const auto values = output.accessor<float, 2>();
         for (std::int64_t row = 0; row < output.size(0); ++row) {
-            Scores& slice = scores.emplace_back();
+            Scores& slice = scores.emplace_back().scores;
             for (std::size_t label = 0; label < kLabelCount; ++label) {
                 slice[label] = values[row][std::int64_t(label)];
                 if (!(slice[label] >= 0 && slice[label] <= 1))
                     return fail(Code::kInternal, "model {} gave a score that is not a probability", id_);
             }
         }
+        if (!manifest_.range.known()) return {};
+        const torch::Tensor placed = embedding.to(torch::kCPU, torch::kFloat32).contiguous();
+        const auto first = scores.size() - slices.size(), width = manifest_.range.mean.size();
+        for (std::size_t i = 0; i < slices.size(); ++i)
+            scores[first + i].distance =
+                distance_from(manifest_.range, placed.data_ptr<float>() + i * width);
         return {};
     }
 

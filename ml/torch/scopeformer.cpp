@@ -35,7 +35,7 @@ class Network final : public Scopeformer {
             projections->push_back(projections_.back());
         }
         encoder_ = register_module("encoder", std::make_shared<Encoder>(preset, shape_, with_class_token()));
-        const std::int64_t width = with_class_token() ? shape_.width : preset.global_channels;
+        const std::int64_t width = embedding_width(preset);
         if (with_class_token())
             hidden_ = register_module("head_hidden", std::make_shared<Dense>(width, width, true));
         head_ = register_module("head", std::make_shared<Dense>(width, std::int64_t(kLabelCount), true));
@@ -49,16 +49,19 @@ class Network final : public Scopeformer {
         return maps;
     }
 
-    Tensor classify(const std::vector<Tensor>& features, EncoderTrace* trace) override {
+    Tensor embed(const std::vector<Tensor>& features, EncoderTrace* trace) override {
         std::vector<Tensor> maps;
         for (std::size_t i = 0; i < projections_.size(); ++i)
             maps.push_back(projections_[i]->forward(features[i]).to(torch::kFloat32));
         Tensor tokens = torch::cat(maps, 1).flatten(2);
         if (tokens_ == Tokens::kPatchesCls) tokens = tokens.transpose(1, 2);
         tokens = encoder_->forward(tokens, trace);
-        if (!with_class_token()) return head_->forward(tokens.mean(2));
-        const Tensor hidden = torch::gelu(hidden_->forward(tokens.select(1, 0)));
-        return head_->forward(torch::dropout(hidden, dropout_, is_training()));
+        return with_class_token() ? torch::gelu(hidden_->forward(tokens.select(1, 0))) : tokens.mean(2);
+    }
+
+    Tensor head(const Tensor& embedding) override {
+        if (!with_class_token()) return head_->forward(embedding);
+        return head_->forward(torch::dropout(embedding, dropout_, is_training()));
     }
 
     void prepare_inference(bool bfloat16) override {

@@ -16,6 +16,7 @@
 #include "ml/torch/trainer_depth.h"
 #include "ml/torch/trainer_fit.h"
 #include "ml/torch/trainer_loader.h"
+#include "ml/torch/trainer_range.h"
 #include "ml/torch/trainer_report.h"
 #include "ml/torch/trainer_score.h"
 #include "ml/torch/trainer_split.h"
@@ -106,7 +107,11 @@ class Run {
             SCOPENODE_TRY(load_weights(*state_->average, state_->best, "the best average"));
         if (options_.depth != Depth::kCalibration) refresh_statistics();
         const ScoredSet judged = score_validation();
-        SCOPENODE_ASSIGN(const Manifest manifest, manifest_of(judged));
+        SCOPENODE_ASSIGN(Manifest manifest, manifest_of(judged));
+        // Weights that did not change keep the range of the data that they learnt from.
+        if (options_.depth != Depth::kCalibration || !manifest.range.known())
+            manifest.range = measure_range(*state_->average, cache_.records(), split_, batch(),
+                                           [this](const Indices& some) { return inputs(some); });
         ModelFiles files;
         files.weights = weights();
         files.manifest_json = manifest_json(manifest);
@@ -198,6 +203,7 @@ class Run {
         return options_.learning_rate * (0.01 + 0.99 * 0.5 * (1 + std::cos(M_PI * place)));
     }
 
+    torch::Tensor inputs(const Indices& some) const { return images(cache_.batch(some)).to(device_); }
     torch::Tensor images(const torch::Tensor& hu) const { return apply_windows(hu, options_.preset.windows); }
 
     /// Where the batches of an epoch begin and end. A batch of one has no batch statistics, an odd one is not
@@ -273,7 +279,7 @@ class Run {
     /// By the moving average.
     ScoredSet score_validation() {
         return score_set(*state_->average, cache_.records(), split_.validation, batch(),
-                         [this](const Indices& some) { return images(cache_.batch(some)).to(device_); });
+                         [this](const Indices& some) { return inputs(some); });
     }
 
     /// Batch norms of the average have seen other weights: their statistics are taken again.
@@ -284,7 +290,7 @@ class Run {
         state_->refresh_statistics(batches, [&](std::size_t b) {
             const std::size_t at = b * batch(), end = std::min(order.size(), at + batch());
             const Indices indices(order.begin() + std::ptrdiff_t(at), order.begin() + std::ptrdiff_t(end));
-            return images(cache_.batch(indices)).to(device_);
+            return inputs(indices);
         });
     }
 
@@ -306,6 +312,7 @@ class Run {
             manifest.parent = options_.from->id();
             SCOPENODE_ASSIGN(before, parse_manifest(options_.from->manifest_json));
             manifest.sources = before.sources;
+            manifest.range = before.range;
         }
         manifest.calibration = fit_platt(
             judged.studies, fmt::format("{} validation studies of {}", judged.studies.size(), data_),

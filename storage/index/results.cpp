@@ -58,9 +58,9 @@ Status put_slice_scores(Connection& db, const std::string& model, const std::vec
     return run([&]() -> Status {
         for (const SliceScoreRow& row : rows)
             execute(db,
-                    "INSERT OR REPLACE INTO slice_scores (instance, model_sha256, scores, look) VALUES (?, "
-                    "?, ?, ?)",
-                    row.instance_id, model, scores_text(row.scores), row.look);
+                    "INSERT OR REPLACE INTO slice_scores (instance, model_sha256, scores, look, distance)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    row.instance_id, model, scores_text(row.scores), row.look, row.distance);
         return {};
     });
 }
@@ -70,11 +70,15 @@ Result<std::vector<SliceScoreRow>> slice_scores_of(Connection& db, std::int64_t 
     return run([&]() -> Result<std::vector<SliceScoreRow>> {
         auto& s =
             query(db,
-                  "SELECT c.instance, c.scores, c.look FROM series e JOIN instances i ON i.series = e.id"
+                  "SELECT c.instance, c.scores, c.look, c.distance FROM series e JOIN instances i ON i.series = e.id"
                   " JOIN slice_scores c ON c.instance = i.id AND c.model_sha256 = ?2 WHERE e.study = ?1",
                   study_id, model);
         std::vector<SliceScoreRow> rows;
-        while (s.executeStep()) rows.push_back({integer(s, 0), scores_of(text(s, 1)), text(s, 2)});
+        while (s.executeStep()) {
+            auto& row = rows.emplace_back(
+                SliceScoreRow{integer(s, 0), scores_of(text(s, 1)), text(s, 2), std::nullopt});
+            if (!s.getColumn(3).isNull()) row.distance = s.getColumn(3).getDouble();
+        }
         return rows;
     });
 }

@@ -76,8 +76,8 @@ Status measure_study(const ml::Model& model, const FolderDataset& data, std::siz
     out.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     std::vector<ml::PlacedScores> placed;
     for (std::size_t i = 0; i < slices.size(); ++i) {
-        placed.push_back({slices[i].z_mm, scores[i]});
-        out.slices.probabilities.push_back(as_doubles(scores[i]));
+        placed.push_back({slices[i].z_mm, scores[i].scores});
+        out.slices.probabilities.push_back(as_doubles(scores[i].scores));
         out.slices.truth.push_back(slices[i].labels);
     }
     const auto study = ml::aggregate(placed);

@@ -28,7 +28,7 @@ struct Timed {
         seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         slices += images.size();
         std::vector<ml::PlacedScores> placed;
-        for (std::size_t i = 0; i < images.size(); ++i) placed.push_back({z_mm[i], scores[i]});
+        for (std::size_t i = 0; i < images.size(); ++i) placed.push_back({z_mm[i], scores[i].scores});
         const auto study = ml::calibrate(model.manifest(), ml::aggregate(placed));
         ml::Probabilities out{};
         std::copy(study.begin(), study.end(), out.begin());

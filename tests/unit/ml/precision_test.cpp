@@ -40,9 +40,11 @@ std::vector<Scores> loaded_scores(const ModelFiles& files, const std::vector<HuI
     options.precision = precision;
     const auto model = Model::load(files, options);
     DOCTEST_REQUIRE(model);
-    const auto scores = (*model)->infer(slices);
-    DOCTEST_REQUIRE(scores);
-    return *scores;
+    const auto scored = (*model)->infer(slices);
+    DOCTEST_REQUIRE(scored);
+    std::vector<Scores> scores;
+    for (const SliceScores& slice : *scored) scores.push_back(slice.scores);
+    return scores;
 }
 
 double largest_difference(const std::vector<Scores>& a, const std::vector<Scores>& b) {

@@ -65,8 +65,8 @@ TEST_CASE("a separable toy set is learnt and the model folder is complete") {
     const std::vector<HuImage> images{discs.load(0)->image, discs.load(2)->image};
     const auto scores = (*model)->infer(images);
     REQUIRE(scores);
-    CHECK(calibrate(*manifest, (*scores)[0])[0] < manifest->thresholds[0]);
-    CHECK(calibrate(*manifest, (*scores)[1])[0] >= manifest->thresholds[0]);
+    CHECK(calibrate(*manifest, (*scores)[0].scores)[0] < manifest->thresholds[0]);
+    CHECK(calibrate(*manifest, (*scores)[1].scores)[0] >= manifest->thresholds[0]);
 }
 
 TEST_CASE("a training run to be killed by another test" * doctest::skip()) {

@@ -169,12 +169,51 @@ TEST_CASE("distillation holds the model near the one that it began with") {
         const auto files = read_model_folder(options.out);
         const auto after = Model::load(*files, {"cpu", 1, 6}).value()->infer(images).value();
         double sum = 0;
-        for (std::size_t i = 0; i < images.size(); ++i) sum += std::abs(double(after[i][0] - before[i][0]));
+        for (std::size_t i = 0; i < images.size(); ++i) sum += std::abs(double(after[i].scores[0] - before[i].scores[0]));
         return sum / double(images.size());
     };
     const double free = distance(0), held = distance(50);
     CHECK(free > 0.05);
     CHECK(held < 0.5 * free);
+}
+
+TEST_CASE("a model knows what it was trained on and how far other pictures are from it") {
+    const auto manifest = parse_manifest(discs_model().manifest_json).value();
+    REQUIRE(manifest.range.known());
+    CHECK(manifest.range.mean.size() == 16);
+    const auto model = Model::load(discs_model(), {"cpu", 1, 6}).value();
+    const auto distance = [&](const std::function<void(HuImage&)>& change) {
+        std::vector<HuImage> images;
+        for (std::size_t i = 0; i < 12; ++i) {
+            images.push_back(Discs().load(i)->image);
+            change(images.back());
+        }
+        std::vector<std::optional<double>> slices;
+        for (const SliceScores& slice : model->infer(images).value()) slices.push_back(slice.distance);
+        return study_distance(slices).value();
+    };
+    const double same = distance([](HuImage&) {});
+    CHECK(same > 0.3);
+    CHECK(same < manifest.range.limit);
+    CHECK(distance([](HuImage& image) { std::reverse(image.hu.begin(), image.hu.end()); }) < manifest.range.limit);
+    // Stripes of bone, and values turned round.
+    CHECK(distance([](HuImage& image) {
+              for (std::size_t i = 0; i < image.hu.size(); ++i)
+                  if (i / 80 % 6 < 3) image.hu[i] = 1000;
+          }) > manifest.range.limit);
+    CHECK(distance([](HuImage& image) {
+              for (float& hu : image.hu) hu = -hu;
+          }) > manifest.range.limit);
+
+    // What did not learn anew keeps its range; what learnt anew gets another one.
+    const TemporaryFolder folder;
+    const auto range_after = [&](Depth depth) {
+        const auto options = tuning(folder.path() / std::string(word(depth)), 1, depth);
+        REQUIRE(train(options, Discs(), nullptr));
+        return parse_manifest(read_model_folder(options.out)->manifest_json)->range;
+    };
+    CHECK(range_after(Depth::kCalibration).mean == manifest.range.mean);
+    CHECK(range_after(Depth::kAll).mean != manifest.range.mean);
 }
 
 TEST_CASE("patience ends a run that gets no better and keeps its best average") {

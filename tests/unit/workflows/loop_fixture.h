@@ -34,19 +34,21 @@ class FakeModel final : public ml::Model {
         manifest_.demonstration = true;
     }
     const ml::Manifest& manifest() const override { return manifest_; }
+    /// From now on it has learnt from something.
+    void know_range(double limit) { manifest_.range = {{0}, {1}, limit}; }
     const std::string& id() const override { return id_; }
     const std::string& manifest_sha256() const override { return sha256_; }
     std::string device() const override { return "cpu"; }
-    Result<std::vector<ml::Scores>> infer(std::span<const HuImage> slices) const override {
+    Result<std::vector<ml::SliceScores>> infer(std::span<const HuImage> slices) const override {
         if (before) before();
         if (failing || slices.size() > most) return fail(Code::kOutOfResources, "no memory");
         for (const HuImage& image : slices)
             if (image.hu[0] == poison) return fail(Code::kInternal, "a poisonous slice");
         slices_seen += static_cast<int>(slices.size());
-        std::vector<ml::Scores> all;
+        std::vector<ml::SliceScores> all;
         for (const HuImage& image : slices) {
             const bool bright = image.hu[image.hu.size() / 2] > 100;
-            all.push_back({bright ? 0.9F : 0.1F, 0.1F, bright ? 0.8F : 0.1F, 0.1F, 0.1F, 0.1F});
+            all.push_back({{bright ? 0.9F : 0.1F, 0.1F, bright ? 0.8F : 0.1F, 0.1F, 0.1F, 0.1F}, distance});
         }
         return all;
     }
@@ -61,6 +63,7 @@ class FakeModel final : public ml::Model {
     bool failing = false, failing_maps = false;
     std::function<void()> before;  ///< called at each batch
     std::size_t most = 1000;    ///< slices that its memory holds
+    std::optional<double> distance;  ///< of every slice
     float poison = 1e9F;        ///< it throws out slices whose first value is this
 
   private:

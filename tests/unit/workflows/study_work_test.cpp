@@ -223,6 +223,51 @@ TEST_CASE("The setting for the RSNA rescale quirk is kept with the result and it
     CHECK(loop.why(study.study_uid)["reasons"][0]["code"] == "RSNA_RESCALE_QUIRK");
 }
 
+TEST_CASE("A study unlike the training data says so and is undetermined where the site wants it") {
+    Loop loop;
+    loop.model.know_range(2);
+    SmallStudy study;
+    const auto read = [&](std::optional<double> distance, int begin, int count) {
+        loop.model.distance = distance;
+        loop.receive(study, begin, count);
+        loop.quiet();
+        CHECK(loop.work_once());
+        return loop.show(study.study_uid);
+    };
+    auto shown = read(1.9, 0, 10);
+    CHECK(shown["training_distance"]["distance"] == 1.9);
+    CHECK(shown["training_distance"]["limit"] == 2);
+    CHECK(shown["reasons"].empty());
+    CHECK(shown["findings"]["any"] == "absent");
+    // The study is where most of its slices are.
+    CHECK(read(2.5, 10, 2)["reasons"].empty());
+
+    study.study_uid = "2.25.7001";
+    study.series_uid = "2.25.7002";
+    shown = read(2.5, 0, 10);
+    REQUIRE(shown["reasons"].size() == 1);
+    CHECK(shown["reasons"][0]["code"] == "UNLIKE_TRAINING_DATA");
+    CHECK(shown["reasons"][0]["text"].get<std::string>().find("Distance 2.50, at most 2.00") != std::string::npos);
+    CHECK(shown["findings"]["any"] == "absent");
+
+    loop.settings.inference.abstain_unlike_training = true;
+    study.study_uid = "2.25.7003";
+    study.series_uid = "2.25.7004";
+    shown = read(2.5, 0, 10);
+    CHECK(shown["reasons"][0]["code"] == "UNLIKE_TRAINING_DATA");
+    for (const auto label : ml::kLabels) CHECK(shown["findings"][std::string(label)] == "undetermined");
+    const auto report = workflows::read_report(loop.folder.path() / shown["files"]["sr"].get<std::string>());
+    REQUIRE(report);
+    CHECK(report->findings[0].presence == workflows::Presence::kUndetermined);
+
+    // Scores from before models had a range say nothing.
+    study.study_uid = "2.25.7005";
+    study.series_uid = "2.25.7006";
+    shown = read(std::nullopt, 0, 10);
+    CHECK(shown["reasons"].empty());
+    CHECK(shown["findings"]["any"] == "absent");
+}
+
 TEST_CASE("What is left out of an eligible series is counted by its reason in report and story") {
     Loop loop;
     loop.model.poison = 30;  // the fourth slice

@@ -42,14 +42,14 @@ class Oracle : public ml::Model {
     const std::string& id() const override { return id_; }
     const std::string& manifest_sha256() const override { return id_; }
     std::string device() const override { return "cpu"; }
-    Result<std::vector<ml::Scores>> infer(std::span<const HuImage> slices) const override {
-        std::vector<ml::Scores> out;
+    Result<std::vector<ml::SliceScores>> infer(std::span<const HuImage> slices) const override {
+        std::vector<ml::SliceScores> out;
         for (std::size_t i = 0; i < slices.size(); ++i) {
             const auto& labels = data_.slices().at(next_++).labels;
             ml::Scores scores{};
             for (std::size_t k = 0; k < ml::kLabelCount; ++k) scores[k] = labels[k].value() ? 0.9F : 0.1F;
             scores[5] = 0.3F;
-            out.push_back(scores);
+            out.push_back({scores, std::nullopt});
         }
         return out;
     }
@@ -210,8 +210,9 @@ TEST_CASE("a model that knows nothing is told so in words beside what knows noth
     class Same final : public Oracle {
       public:
         using Oracle::Oracle;
-        Result<std::vector<ml::Scores>> infer(std::span<const HuImage> slices) const override {
-            return std::vector<ml::Scores>(slices.size(), ml::Scores{0.2F, 0.2F, 0.2F, 0.2F, 0.2F, 0.2F});
+        Result<std::vector<ml::SliceScores>> infer(std::span<const HuImage> slices) const override {
+            const ml::Scores same{0.2F, 0.2F, 0.2F, 0.2F, 0.2F, 0.2F};
+            return std::vector<ml::SliceScores>(slices.size(), {same, std::nullopt});
         }
     };
     const Same same(**set);
