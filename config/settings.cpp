@@ -40,6 +40,7 @@ Destination destination_of(const json& from) {
 void take_training(const json& from, Settings::Training& t) {
     take(from, "label_callers", t.label_callers);
     take(from, "start_after_labels", t.start_after_labels);
+    take(from, "start_every_days", t.start_every_days);
     take(from, "held_out_share", t.held_out_share);
     take(from, "judge_share", t.judge_share);
     take(from, "fewest_studies", t.fewest_studies);
@@ -66,6 +67,7 @@ void take_training(const json& from, Settings::Training& t) {
 ordered_json training_json(const Settings::Training& t) {
     return {{"label_callers", t.label_callers},
             {"start_after_labels", t.start_after_labels},
+            {"start_every_days", t.start_every_days},
             {"held_out_share", t.held_out_share},
             {"judge_share", t.judge_share},
             {"fewest_studies", t.fewest_studies},

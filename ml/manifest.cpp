@@ -91,7 +91,8 @@ Json sources_json(const std::vector<WeightsSource>& sources) {
 
 std::vector<float> read_numbers(const Json& json, const char* what) {
     std::vector<float> values;
-    if (!json.is_array() || json.empty()) throw std::runtime_error(fmt::format("{} is no list of numbers", what));
+    if (!json.is_array() || json.empty())
+        throw std::runtime_error(fmt::format("{} is no list of numbers", what));
     for (const Json& item : json) {
         if (!item.is_number() || !std::isfinite(item.get<float>()))
             throw std::runtime_error(fmt::format("{} holds something that is no number", what));
@@ -137,8 +138,9 @@ Manifest read_manifest(const Json& json) {
     if (!is_sha256(manifest.weights_sha256))
         throw std::runtime_error("weights_sha256 is not 64 hexadecimal digits");
     if (json.contains("training_range")) manifest.range = read_range(json["training_range"]);
-    if (manifest.range.known() && manifest.range.mean.size() != std::size_t(embedding_width(manifest.preset)))
-        throw std::runtime_error("training_range is not as wide as what the preset's head sees");
+    if (manifest.range.known() &&
+        manifest.range.mean.size() != 2 * std::size_t(manifest.preset.global_channels))
+        throw std::runtime_error("training_range is not as wide as the preset's maps");
     if (json.contains("sources")) manifest.sources = read_sources(json["sources"]);
     return manifest;
 }
@@ -211,10 +213,10 @@ Status write_model_folder(const std::filesystem::path& folder, const ModelFiles&
     return write_file(disk, folder / "model.json", files.manifest_json);
 }
 
-double distance_from(const Manifest::TrainingRange& range, const float* embedding) {
+double distance_from(const Manifest::TrainingRange& range, const float* summary) {
     double sum = 0;
     for (std::size_t i = 0; i < range.mean.size(); ++i) {
-        const double away = (double(embedding[i]) - double(range.mean[i])) / double(range.spread[i]);
+        const double away = (double(summary[i]) - double(range.mean[i])) / double(range.spread[i]);
         sum += away * away;
     }
     return std::sqrt(sum / double(std::max<std::size_t>(range.mean.size(), 1)));

@@ -39,10 +39,9 @@ struct Manifest {
         std::array<double, kLabelCount> offset{};
         std::string data;  ///< what it was fitted on
     } calibration;
-    /// How the slices that it learnt from lie in its last layer; distance_from() and the limit for studies use
-    /// it.
+    /// What the slices that it learnt from look like to its CNNs.
     struct TrainingRange {
-        std::vector<float> mean, spread;  ///< per channel of the embedding; empty: not known
+        std::vector<float> mean, spread;  ///< of each number of Scopeformer::summary(); empty: not known
         double limit = 0;                 ///< a study whose distance is larger is unlike the training data
         bool known() const { return !mean.empty(); }
     } range;
@@ -70,9 +69,9 @@ struct ModelFiles {
 Result<ModelFiles> read_model_folder(const std::filesystem::path& folder);
 Status write_model_folder(const std::filesystem::path& folder, const ModelFiles& files);
 
-/// Root mean square of the embedding's distances from the mean, in spreads: about 1 for a slice of the training
-/// data. `embedding` has range.mean.size() numbers.
-double distance_from(const Manifest::TrainingRange& range, const float* embedding);
+/// Root mean square of a slice's distances from the mean, in spreads: about 1 for a slice of the training data.
+/// `summary` has range.mean.size() numbers.
+double distance_from(const Manifest::TrainingRange& range, const float* summary);
 /// That of a study: the median of its slices; nothing when fewer than half of them have one.
 std::optional<double> study_distance(std::span<const std::optional<double>> slices);
 

@@ -31,7 +31,7 @@ struct ModelOptions {
 /// What a model says of one slice.
 struct SliceScores {
     Scores scores{};                 ///< raw (uncalibrated) probabilities
-    std::optional<double> distance;  ///< from its training data (distance_from); nothing: no range is known
+    std::optional<double> distance{};  ///< from its training data (distance_from); nothing: no range is known
 };
 
 /// A loaded model that only infers. Immutable; infer() may be called from several threads, one runs at a

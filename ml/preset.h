@@ -61,11 +61,6 @@ Status check_preset(const Preset& preset);
 Result<Preset> find_preset(const std::string& name);
 std::vector<std::string> preset_names();
 
-/// Channels of what the head sees of a slice.
-inline int embedding_width(const Preset& preset) {
-    return preset.tokens == Tokens::kChannels ? preset.global_channels : preset.token_width;
-}
-
 /// What a preset amounts to; needs no weights.
 struct PresetFigures {
     long paper_parameters = 0;  ///< as the paper counts: encoder and head (reference: section 1.2)

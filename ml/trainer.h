@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,11 +11,9 @@
 #include "base/core/result.h"
 #include "ml/labels.h"
 #include "ml/manifest.h"
+#include "ml/slice_record.h"
 
 namespace scopenode::ml {
-
-/// What a patient's slices are for; judging: validation and calibration.
-enum class Part { kLearn, kJudge };
 
 /// A slice with what is known of it; a missing label is unknown, never negative.
 struct LabelledSlice {
@@ -28,6 +27,16 @@ struct LabelledSlice {
     double weight = 1;  ///< of the slice in the loss, above 0 and at most 1: weak labels count less
 };
 
+/// Slices that lie on disk as a network of one size takes them. May be used by several threads.
+class StoredSlices {
+  public:
+    virtual ~StoredSlices() = default;
+    virtual int side() const = 0;  ///< pixels
+    virtual const SliceRecord& record(std::size_t index) const = 0;
+    /// side * side whole HU.
+    virtual Status read(std::size_t index, std::span<std::int16_t> pixels) const = 0;
+};
+
 /// Where labelled slices come from. load() may be called from several threads. A slice that load() fails on
 /// is left out and listed, unless they are more than a tenth of the set.
 class TrainingSet {
@@ -38,6 +47,8 @@ class TrainingSet {
     virtual std::string description() const = 0;  ///< for model.json's data snapshot
     /// What the set could not read and does not count in size(), in words.
     virtual std::vector<std::string> skipped() const { return {}; }
+    /// Where the set is kept so: a trainer of that size reads it there and keeps nothing itself.
+    virtual const StoredSlices* stored() const { return nullptr; }
 };
 
 /// What training makes small; both from logits. Unknown labels do not count.

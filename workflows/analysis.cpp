@@ -30,7 +30,8 @@ Json by_label(const ml::Scores& scores) {
     return json;
 }
 
-Status check_scores(const ml::Model& model, const std::vector<ml::SliceScores>& scores, std::size_t expected) {
+Status check_scores(const ml::Model& model, const std::vector<ml::SliceScores>& scores,
+                    std::size_t expected) {
     if (scores.size() != expected)
         return fail(Code::kInternal, "model {} gave {} results for {} slices", model.id(), scores.size(),
                     expected);
@@ -48,9 +49,10 @@ void judge_distance(StudyAnalysis& analysis, bool abstain) {
     const auto& range = analysis.manifest.range;
     analysis.distance = range.known() ? ml::study_distance(distances) : std::nullopt;
     if (!analysis.distance || *analysis.distance <= range.limit || !analysis.determined) return;
-    analysis.reasons.push_back(reason(
-        reasons::kUnlikeTraining, fmt::format("Distance {:.2f}, at most {:.2f} in the studies it was judged on.",
-                                              *analysis.distance, range.limit)));
+    analysis.reasons.push_back(
+        reason(reasons::kUnlikeTraining,
+               fmt::format("Distance {:.2f}, at most {:.2f} in the studies it was judged on.",
+                           *analysis.distance, range.limit)));
     if (abstain) analysis.determined = false;
 }
 
@@ -113,7 +115,8 @@ std::string study_json(const StudyAnalysis& analysis, const std::string& state, 
 }
 
 AnalysedSlice analysed_slice(const storage::InstanceHeader& header, const ml::SliceScores& scores) {
-    return {header.sop_class_uid, header.sop_instance_uid, cranial_mm(header), scores.scores, scores.distance};
+    return {header.sop_class_uid, header.sop_instance_uid, cranial_mm(header), scores.scores,
+            scores.distance};
 }
 
 void conclude(StudyAnalysis& analysis, const ml::Model& model, bool abstain) {

@@ -52,12 +52,7 @@ Status check_model(Connection& db, const std::string& request) {
 }
 
 Status note(Connection& db, UtcMs now, const std::string& action, const std::string& subject) {
-    AuditRow row;
-    row.time = now;
-    row.actor = "command line";
-    row.action = action;
-    row.subject = subject;
-    return add_audit(db, row);
+    return add_audit(db, now, "command line", action, subject);
 }
 
 Result<StudyRow> study_named(Connection& db, const std::string& uid) {

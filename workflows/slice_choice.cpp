@@ -89,12 +89,12 @@ Result<ChosenSlice> find_highest(const SliceSearch& search) {
     std::size_t best = paths.size();
     for (std::size_t i = 0; i < paths.size(); ++i)
         if (inferred.scores[i] &&
-            (best == paths.size() || (*inferred.scores[i])[0] > (*inferred.scores[best])[0]))
+            (best == paths.size() || inferred.scores[i]->scores[0] > inferred.scores[best]->scores[0]))
             best = i;
     if (best == paths.size()) return fail(Code::kUnsupported, "{}", inferred.faults.front().text);
     return read_slice(*slices[best], search,
                       fmt::format("the highest probability of any hemorrhage ({:.3f}) of {} slices",
-                                  static_cast<double>((*inferred.scores[best])[0]), paths.size()));
+                                  static_cast<double>(inferred.scores[best]->scores[0]), paths.size()));
 }
 
 }  // namespace

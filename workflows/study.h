@@ -24,7 +24,7 @@ struct AnalysedSlice {
     std::string sop_class_uid, sop_instance_uid;
     double z_mm = 0;
     ml::Scores scores{};          ///< raw
-    std::optional<double> distance;   ///< from the model's training data; nothing: not known
+    std::optional<double> distance{}; ///< from the model's training data; nothing: not known
 };
 
 /// All that a report says: what the study work computes and results/ encodes.

@@ -131,17 +131,12 @@ Status StudyWork::store_report(const Task& task, const StudyAnalysis& analysis) 
             row.summary = summary;
             SCOPENODE_TRY(add_with_deliveries(db, row, object.bytes, task.destinations));
         }
-        AuditRow audit;
-        audit.time = p_.clock.now();
-        audit.actor = "node";
-        audit.action = "report made";
-        audit.subject = task.study.study_uid;
-        audit.detail =
+        const std::string detail =
             fmt::format("revision {}, {}, {} slices, model {}, program {}, settings {}{}", task.job.revision,
                         objects.front().sop_instance_uid, analysis.slices.size(), analysis.model_id,
                         p_.program_version, p_.settings.revision,
                         task.kept_from.empty() ? "" : ", demonstration kept from " + joined(task.kept_from));
-        SCOPENODE_TRY(add_audit(db, audit));
+        SCOPENODE_TRY(add_audit(db, p_.clock.now(), "node", "report made", task.study.study_uid, detail));
         return is_short ? finish(db, task.job) : Status();
     }));
     log::info("work", "study {} revision {}: report over {} slices{}", task.study.study_uid,
@@ -181,14 +176,9 @@ Status StudyWork::store_companions(const Task& task, const StudyAnalysis& analys
         }
         if (made.left_out)
             SCOPENODE_TRY(set_result_summary(db, report->id, with_reason(report->summary, *made.left_out)));
-        AuditRow audit;
-        audit.time = p_.clock.now();
-        audit.actor = "node";
-        audit.action = "pictures made";
-        audit.subject = task.study.study_uid;
-        audit.detail = fmt::format("revision {}: {}", task.job.revision,
-                                   made.left_out ? made.left_out->text : joined(kinds));
-        SCOPENODE_TRY(add_audit(db, audit));
+        SCOPENODE_TRY(add_audit(db, p_.clock.now(), "node", "pictures made", task.study.study_uid,
+                                fmt::format("revision {}: {}", task.job.revision,
+                                            made.left_out ? made.left_out->text : joined(kinds))));
         return finish(db, task.job);
     });
 }

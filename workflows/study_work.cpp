@@ -344,13 +344,8 @@ Status StudyWork::end_badly(const JobRow& job, const Error& error) {
         if (next) return {};
         if (error.code == Code::kIdentityMismatch)
             SCOPENODE_TRY(add_remark(db, job.study_id, {now, "identity", "", error.message}));
-        AuditRow audit;
-        audit.time = now;
-        audit.actor = "node";
-        audit.action = "job failed";
-        audit.subject = job.study_uid;
-        audit.detail = fmt::format("job {}, revision {}: {}", job.id, job.revision, error.message);
-        return add_audit(db, audit);
+        return add_audit(db, now, "node", "job failed", job.study_uid,
+                         fmt::format("job {}, revision {}: {}", job.id, job.revision, error.message));
     });
 }
 

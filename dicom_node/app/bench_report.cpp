@@ -53,7 +53,7 @@ Result<double> encoding_ms(const std::vector<std::string>& files) {
     for (const std::string& file : files) {
         SCOPENODE_ASSIGN(analysis.header, storage::read_header(file));
         analysis.slices.push_back(
-            workflows::analysed_slice(analysis.header, {0.9f, 0.1f, 0.9f, 0.1f, 0.9f, 0.1f}));
+            workflows::analysed_slice(analysis.header, {{0.9f, 0.1f, 0.9f, 0.1f, 0.9f, 0.1f}}));
     }
     analysis.series_uid = analysis.header.series_uid;
     workflows::conclude(analysis, *model, false);

@@ -49,12 +49,7 @@ Result<std::string> register_model(storage::Index& index, const fs::path& node, 
     const storage::ModelRow row{id, files.manifest_sha256(), manifest.name, path, index.clock().now(), false};
     SCOPENODE_TRY(index.write([&](storage::Connection& db) -> Status {
         SCOPENODE_TRY(storage::add_model(db, row));
-        storage::AuditRow note;
-        note.time = row.registered;
-        note.actor = "command line";
-        note.action = "model registered";
-        note.subject = id;
-        return storage::add_audit(db, note);
+        return storage::add_audit(db, row.registered, "command line", "model registered", id);
     }));
     return fmt::format("model {} ({}) is registered; another one may serve: see `scopenode models list`", id,
                        manifest.name);

@@ -4,6 +4,7 @@
 #include "dicom_node/app/commands.h"
 #include "dicom_node/app/node_folder.h"
 #include "dicom_node/app/stdin_watch.h"
+#include "ml/shards.h"
 #include "ml/trainer.h"
 #include "storage/dicom/rescale.h"
 #include "workflows/training/folder_dataset.h"
@@ -89,6 +90,16 @@ void print_data(const ml::TrainingSet& data, bool json) {
     std::fflush(stdout);
 }
 
+/// Shards, or DICOM files with their labels.
+Result<std::unique_ptr<ml::TrainingSet>> folder_of(const std::string& path, bool rsna_rescale_quirk) {
+    auto shards = ml::ShardSet::open(path);
+    if (shards) return std::unique_ptr<ml::TrainingSet>(std::move(*shards));
+    if (shards.error().code != Code::kNotFound) return fail(shards.error());
+    SCOPENODE_ASSIGN(auto files,
+                     workflows::FolderDataset::open(path, storage::rescale_of(rsna_rescale_quirk)));
+    return std::unique_ptr<ml::TrainingSet>(std::move(files));
+}
+
 /// A folder, with what is to be rehearsed; or the snapshot of a node.
 Result<std::unique_ptr<ml::TrainingSet>> data_of(const Options& o) {
     std::error_code ec;
@@ -96,10 +107,9 @@ Result<std::unique_ptr<ml::TrainingSet>> data_of(const Options& o) {
         SCOPENODE_ASSIGN(auto snapshot, workflows::SnapshotDataset::open(o.data, o.objects));
         return std::unique_ptr<ml::TrainingSet>(std::move(snapshot));
     }
-    const auto rescale = storage::rescale_of(o.rsna_rescale_quirk);
-    SCOPENODE_ASSIGN(std::unique_ptr<ml::TrainingSet> data, workflows::FolderDataset::open(o.data, rescale));
+    SCOPENODE_ASSIGN(auto data, folder_of(o.data, o.rsna_rescale_quirk));
     if (o.rehearsal.empty()) return data;
-    SCOPENODE_ASSIGN(auto earlier, workflows::FolderDataset::open(o.rehearsal, rescale));
+    SCOPENODE_ASSIGN(auto earlier, folder_of(o.rehearsal, o.rsna_rescale_quirk));
     return workflows::with_rehearsal(std::move(data), std::move(earlier));
 }
 
@@ -108,7 +118,11 @@ Status train(Options& o) {
     SCOPENODE_TRY(read_options(o));
     SCOPENODE_ASSIGN(const auto data, data_of(o));
     print_data(*data, o.json());
-    SCOPENODE_TRY(ml::train(o.train, *data, [&o](const ml::EpochReport& report) {
+    int epochs = 0;
+    std::size_t seen = 0;
+    SCOPENODE_TRY(ml::train(o.train, *data, [&](const ml::EpochReport& report) {
+        ++epochs;
+        seen += report.slices;
         if (o.json())
             print_event(epoch_event(report, o.train.epochs));
         else
@@ -116,9 +130,15 @@ Status train(Options& o) {
     }));
     SCOPENODE_ASSIGN(const auto made, ml::read_model_folder(o.out));
     if (o.json())
-        print_event({{"event", "done"}, {"model", made.id()}, {"out", o.out}});
+        print_event({{"event", "done"},
+                     {"model", made.id()},
+                     {"out", o.out},
+                     {"epochs", epochs},
+                     {"slices_seen", seen},
+                     {"frozen_features_cached", false}});
     else
-        fmt::print("model {} in {}\n", made.id(), o.out);
+        fmt::print("{} epochs here, {} slices seen, features of frozen parts not cached\nmodel {} in {}\n",
+                   epochs, seen, made.id(), o.out);
     return {};
 }
 
@@ -146,6 +166,10 @@ void add_tuning_options(CLI::App& run, Options& o) {
                    "Last epochs that draw negatives as often as they are; before, one of three")
         ->check(CLI::Range(0, 10000))
         ->capture_default_str();
+    run.add_option("--precision", t.precision,
+                   "Of the arithmetic: fp32, or bf16 (weights stay 32-bit floats)")
+        ->check(CLI::IsMember({"fp32", "bf16"}))
+        ->capture_default_str();
     run.add_option("--version", t.version, "Version of the model in its manifest")->capture_default_str();
     run.add_option("--progress", o.progress, "text, or json: one object a line and nothing else on stdout")
         ->check(CLI::IsMember({"text", "json"}))
@@ -153,18 +177,60 @@ void add_tuning_options(CLI::App& run, Options& o) {
     run.add_flag("--watch-stdin", o.watch_stdin, "End with status 1 when standard input closes");
 }
 
+struct ConvertOptions {
+    std::string data;
+    ml::ShardOptions shards;
+    bool rsna_rescale_quirk = false;
+};
+
+Result<std::string> convert(const ConvertOptions& o) {
+    SCOPENODE_ASSIGN(const auto data,
+                     workflows::FolderDataset::open(o.data, storage::rescale_of(o.rsna_rescale_quirk)));
+    SCOPENODE_TRY(ml::write_shards(*data, o.shards, real_files()));
+    SCOPENODE_ASSIGN(const auto list, ml::read_shard_list(o.shards.out));
+    std::string text;
+    for (const auto& skipped : list.skipped) text += fmt::format("left out: {}\n", skipped);
+    return text + fmt::format("{} in {} shards of {} x {} pixels, {} files left out: {}", list.description,
+                              list.shards.size(), list.side, list.side, list.skipped.size(),
+                              o.shards.out.string());
+}
+
+void add_convert_command(CLI::App& group, int& exit_code) {
+    CLI::App* command = group.add_subcommand(
+        "convert",
+        "Make shards of a large folder: read once, trained from without DICOM; goes on after a break");
+    auto o = std::make_shared<ConvertOptions>();
+    command
+        ->add_option("DATA", o->data, "Folder of DICOM files with labels.csv or Kaggle's stage_2_train.csv")
+        ->required();
+    command->add_option("--out", o->shards.out, "Folder for the shards")->required();
+    command->add_option("--size", o->shards.side, "Pixels, the input size of the model to be trained")
+        ->check(CLI::Range(32, 2048))
+        ->capture_default_str();
+    command->add_option("--per-shard", o->shards.per_shard, "Slices a file")
+        ->check(CLI::Range(1, 1000000))
+        ->capture_default_str();
+    add_rescale_option(*command, o->rsna_rescale_quirk);
+    command->callback([o, &exit_code] {
+        const auto done = convert(*o);
+        exit_code = done ? print(done) : report(done.error());
+    });
+}
+
 }  // namespace
 
 void add_train_command(CLI::App& app, int& exit_code) {
     CLI::App* group = app.add_subcommand("train", "Training")->require_subcommand(1);
     add_train_node_commands(*group, exit_code);
+    add_convert_command(*group, exit_code);
     CLI::App* run =
         group->add_subcommand("run", "Train on a folder of DICOM files with a labels.csv; can be resumed");
     auto o = std::make_shared<Options>();
     auto& t = o->train;
-    run->add_option(
-           "DATA", o->data,
-           "Folder with labels.csv, as `scopenode phantom` or the RSNA set has it; or a node's snapshot")
+    run->add_option("DATA", o->data,
+                    "Folder with labels.csv or stage_2_train.csv, as `scopenode phantom` or the RSNA set has "
+                    "it; shards of "
+                    "`train convert`; or a node's snapshot")
         ->required();
     run->add_option("--objects", o->objects, "Folder of the node whose snapshot DATA is");
     run->add_option("--preset", o->preset, "Name of a preset, or a file that holds one")->required();

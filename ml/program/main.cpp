@@ -1,4 +1,5 @@
-// scopenode-ml: measures and trains where there are no DICOM libraries (SCOPENODE_ML_ONLY), on phantoms.
+// scopenode-ml: measures and trains where there are no DICOM libraries (SCOPENODE_ML_ONLY), on phantoms or
+// shards.
 #include <charconv>
 #include <cstdio>
 #include <map>
@@ -6,6 +7,7 @@
 
 #include "ml/bench.h"
 #include "ml/phantom/training_set.h"
+#include "ml/shards.h"
 #include "ml/weights/untrained.h"
 
 namespace {
@@ -18,7 +20,8 @@ constexpr const char* kUsage =
     "[--device D]\n"
     "       scopenode-ml bench train --preset P [--input-size N] [--count N] [--steps N] [--learning-rate "
     "R]\n"
-    "       scopenode-ml train run --preset P --out DIR [--phantoms N] [--epochs N] [--batch N] [--resume]\n"
+    "       scopenode-ml train run --preset P --out DIR [--phantoms N | --shards DIR] [--epochs N] "
+    "[--batch N] [--resume]\n"
     "       each: [--threads N] [--seed N] [--device auto|cpu|cuda:N]\n";
 
 /// `--key value` pairs behind two words.
@@ -118,8 +121,16 @@ Result<std::string> train_run(Words& words) {
     SCOPENODE_ASSIGN(options.learning_rate, words.number("learning-rate", 2e-3, 0.0));
     SCOPENODE_ASSIGN(options.seed, words.number<std::uint64_t>("seed", 1, 0));
     SCOPENODE_ASSIGN(const int studies, words.number("phantoms", 40, 2));
+    const std::string shards = words.text("shards", "");
     SCOPENODE_TRY(words.nothing_left());
-    const auto data = phantom_training_set({}, studies);
+    std::unique_ptr<TrainingSet> data;
+    if (shards.empty()) {
+        data = phantom_training_set({}, studies);
+    } else {
+        SCOPENODE_ASSIGN(data, ShardSet::open(shards));
+        options.name = options.preset.name;
+        options.demonstration = false;
+    }
     SCOPENODE_TRY(train(options, *data, [](const EpochReport& r) {
         fmt::print("epoch {}: loss {:.4f}, validation loss {:.4f}, {:.1f} slices/s, any {:.3f}\n", r.epoch,
                    r.train_loss, r.validation_loss, r.slices_per_second, r.validation_auroc[0]);

@@ -72,9 +72,10 @@ class LoadedModel final : public Model {
         std::vector<torch::Tensor> images;
         for (const HuImage& slice : slices) images.push_back(resize_hu(slice, manifest_.preset.input_size));
         const torch::Tensor input = apply_windows(torch::stack(images).to(device_), manifest_.preset.windows);
-        const torch::Tensor embedding = network_->embed(network_->features(input), nullptr);
-        const torch::Tensor output =
-            torch::sigmoid(network_->head(embedding).to(torch::kFloat32)).to(torch::kCPU).contiguous();
+        const auto features = network_->features(input);
+        const torch::Tensor output = torch::sigmoid(network_->classify(features, nullptr).to(torch::kFloat32))
+                                         .to(torch::kCPU)
+                                         .contiguous();
         const auto values = output.accessor<float, 2>();
         for (std::int64_t row = 0; row < output.size(0); ++row) {
             Scores& slice = scores.emplace_back().scores;
@@ -85,11 +86,11 @@ class LoadedModel final : public Model {
             }
         }
         if (!manifest_.range.known()) return {};
-        const torch::Tensor placed = embedding.to(torch::kCPU, torch::kFloat32).contiguous();
+        const torch::Tensor summary = network_->summary(features).to(torch::kCPU).contiguous();
         const auto first = scores.size() - slices.size(), width = manifest_.range.mean.size();
         for (std::size_t i = 0; i < slices.size(); ++i)
             scores[first + i].distance =
-                distance_from(manifest_.range, placed.data_ptr<float>() + i * width);
+                distance_from(manifest_.range, summary.data_ptr<float>() + i * width);
         return {};
     }
 

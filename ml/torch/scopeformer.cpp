@@ -35,7 +35,7 @@ class Network final : public Scopeformer {
             projections->push_back(projections_.back());
         }
         encoder_ = register_module("encoder", std::make_shared<Encoder>(preset, shape_, with_class_token()));
-        const std::int64_t width = embedding_width(preset);
+        const std::int64_t width = with_class_token() ? shape_.width : preset.global_channels;
         if (with_class_token())
             hidden_ = register_module("head_hidden", std::make_shared<Dense>(width, width, true));
         head_ = register_module("head", std::make_shared<Dense>(width, std::int64_t(kLabelCount), true));
@@ -49,19 +49,18 @@ class Network final : public Scopeformer {
         return maps;
     }
 
-    Tensor embed(const std::vector<Tensor>& features, EncoderTrace* trace) override {
-        std::vector<Tensor> maps;
-        for (std::size_t i = 0; i < projections_.size(); ++i)
-            maps.push_back(projections_[i]->forward(features[i]).to(torch::kFloat32));
-        Tensor tokens = torch::cat(maps, 1).flatten(2);
+    Tensor classify(const std::vector<Tensor>& features, EncoderTrace* trace) override {
+        Tensor tokens = projected(features);
         if (tokens_ == Tokens::kPatchesCls) tokens = tokens.transpose(1, 2);
         tokens = encoder_->forward(tokens, trace);
-        return with_class_token() ? torch::gelu(hidden_->forward(tokens.select(1, 0))) : tokens.mean(2);
+        if (!with_class_token()) return head_->forward(tokens.mean(2));
+        const Tensor hidden = torch::gelu(hidden_->forward(tokens.select(1, 0)));
+        return head_->forward(torch::dropout(hidden, dropout_, is_training()));
     }
 
-    Tensor head(const Tensor& embedding) override {
-        if (!with_class_token()) return head_->forward(embedding);
-        return head_->forward(torch::dropout(embedding, dropout_, is_training()));
+    Tensor summary(const std::vector<Tensor>& features) override {
+        const Tensor maps = projected(features);
+        return torch::cat({maps.mean(2), maps.std(2, false)}, 1);
     }
 
     void prepare_inference(bool bfloat16) override {
@@ -119,6 +118,14 @@ class Network final : public Scopeformer {
         std::vector<std::shared_ptr<EncoderBlock>> blocks_;
         std::shared_ptr<LayerNorm> norm_;
     };
+
+    /// N x d x positions.
+    Tensor projected(const std::vector<Tensor>& features) {
+        std::vector<Tensor> maps;
+        for (std::size_t i = 0; i < projections_.size(); ++i)
+            maps.push_back(projections_[i]->forward(features[i]).to(torch::kFloat32));
+        return torch::cat(maps, 1).flatten(2);
+    }
 
     bool with_class_token() const { return tokens_ != Tokens::kChannels; }
 

@@ -25,12 +25,10 @@ class Scopeformer : public torch::nn::Module {
     /// The two halves of forward(): the last feature map of each CNN, N x C x S/32 x S/32, and what follows
     /// it.
     virtual std::vector<torch::Tensor> features(const torch::Tensor& images) = 0;
-    torch::Tensor classify(const std::vector<torch::Tensor>& features, EncoderTrace* trace) {
-        return head(embed(features, trace));
-    }
-    /// The two halves of classify(): what the head sees of a slice, N x width, and its logits.
-    virtual torch::Tensor embed(const std::vector<torch::Tensor>& features, EncoderTrace* trace) = 0;
-    virtual torch::Tensor head(const torch::Tensor& embedding) = 0;
+    virtual torch::Tensor classify(const std::vector<torch::Tensor>& features, EncoderTrace* trace) = 0;
+    /// Mean and spread over its positions of every map that the encoder gets, N x 2d: what kind of picture it
+    /// is.
+    virtual torch::Tensor summary(const std::vector<torch::Tensor>& features) = 0;
 
     /// For inference only: folds batch norms into convolutions, and runs the CNNs in bfloat16 when wanted.
     virtual void prepare_inference(bool bfloat16) = 0;

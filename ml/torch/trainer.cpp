@@ -9,6 +9,7 @@
 #include "base/core/files.h"
 #include "base/core/ids.h"
 #include "base/core/progress.h"
+#include "ml/torch/autocast.h"
 #include "ml/torch/runtime.h"
 #include "ml/torch/scopeformer.h"
 #include "ml/torch/trainer_batch.h"
@@ -48,7 +49,8 @@ Status check(const TrainOptions& o, const TrainingSet& data) {
     if (o.patience < 0) return wrong("patience must be at least 0");
     if (o.natural_epochs < 0 || o.natural_epochs > o.epochs)
         return wrong("natural epochs must be at least 0 and no more than epochs");
-    if (o.precision != "fp32") return wrong("training knows the precision fp32 only");
+    if (o.precision != "fp32" && o.precision != "bf16")
+        return wrong("the precision of training is fp32 or bf16");
     if (!o.from && o.depth != Depth::kAll) return wrong("a depth other than all needs a model to start from");
     if (!o.from && o.distillation > 0) return wrong("distillation needs a model to start from");
     if (data.size() == 0) return wrong("the training set holds no slice");
@@ -258,9 +260,13 @@ class Run {
 
     double train_batch(const Batch& batch, double rate) {
         const auto pictures = batch.images.to(device_);
-        const auto logits = state_->network->forward(pictures);
-        auto loss = training_loss(options_.loss, logits, batch.targets);
-        if (teacher_) loss = loss + options_.distillation * divergence(logits, taught(pictures));
+        torch::Tensor loss;
+        {
+            const Autocast autocast(device_, options_.precision == "bf16");
+            const auto logits = state_->network->forward(pictures).to(torch::kFloat32);
+            loss = training_loss(options_.loss, logits, batch.targets);
+            if (teacher_) loss = loss + options_.distillation * divergence(logits, taught(pictures));
+        }
         state_->optimizer->zero_grad();
         loss.backward();
         torch::nn::utils::clip_grad_norm_(state_->network->parameters(), 1.0);
@@ -273,7 +279,7 @@ class Run {
     /// What the model that it began with says.
     torch::Tensor taught(const torch::Tensor& pictures) {
         const torch::NoGradGuard no_grad;
-        return teacher_->forward(pictures);
+        return teacher_->forward(pictures).to(torch::kFloat32);
     }
 
     /// By the moving average.

@@ -10,7 +10,7 @@ namespace {
 
 using Indices = std::vector<std::size_t>;
 constexpr std::size_t kMostSlices = 1024, kFewStudies = 20;
-constexpr double kRoom = 1.25, kLeastSpread = 1e-6;
+constexpr double kRoom = 1.1, kLeastSpread = 1e-6;
 
 /// Evenly over the whole list.
 Indices some_of(const Indices& all) {
@@ -20,13 +20,13 @@ Indices some_of(const Indices& all) {
     return some;
 }
 
-torch::Tensor embeddings_of(Scopeformer& network, const Indices& indices, std::size_t batch,
-                            const std::function<torch::Tensor(const Indices&)>& images) {
+torch::Tensor summaries_of(Scopeformer& network, const Indices& indices, std::size_t batch,
+                           const std::function<torch::Tensor(const Indices&)>& images) {
     std::vector<torch::Tensor> parts;
     for (std::size_t at = 0; at < indices.size(); at += batch) {
         const std::size_t end = std::min(indices.size(), at + batch);
         const Indices some(indices.begin() + std::ptrdiff_t(at), indices.begin() + std::ptrdiff_t(end));
-        parts.push_back(network.embed(network.features(images(some)), nullptr).to(torch::kCPU, torch::kFloat32));
+        parts.push_back(network.summary(network.features(images(some))).to(torch::kCPU, torch::kFloat32));
     }
     return torch::cat(parts).contiguous();
 }
@@ -36,12 +36,12 @@ std::vector<float> values_of(const torch::Tensor& tensor) {
     return {values.data_ptr<float>(), values.data_ptr<float>() + values.numel()};
 }
 
-double largest_distance(const Manifest::TrainingRange& range, const torch::Tensor& embeddings,
+double largest_distance(const Manifest::TrainingRange& range, const torch::Tensor& summaries,
                         const std::vector<SliceRecord>& records, const Indices& indices) {
     std::map<std::string, std::vector<std::optional<double>>> studies;
     for (std::size_t i = 0; i < indices.size(); ++i)
         studies[records[indices[i]].study].push_back(
-            distance_from(range, embeddings.data_ptr<float>() + i * range.mean.size()));
+            distance_from(range, summaries.data_ptr<float>() + i * range.mean.size()));
     double largest = 0;
     for (const auto& [uid, slices] : studies) largest = std::max(largest, *study_distance(slices));
     return largest;
@@ -58,18 +58,18 @@ Manifest::TrainingRange measure_range(Scopeformer& network, const std::vector<Sl
     learnt.insert(learnt.end(), split.rehearsal.begin(), split.rehearsal.end());
     learnt = some_of(learnt);
     if (learnt.size() < 2) return {};
-    const torch::Tensor embeddings = embeddings_of(network, learnt, batch, images);
+    const torch::Tensor summaries = summaries_of(network, learnt, batch, images);
     Manifest::TrainingRange range;
-    range.mean = values_of(embeddings.mean(0));
-    range.spread = values_of(embeddings.std(0).clamp_min(kLeastSpread));
+    range.mean = values_of(summaries.mean(0));
+    range.spread = values_of(summaries.std(0).clamp_min(kLeastSpread));
     std::map<std::string, int> judging;
     for (const std::size_t i : split.validation) ++judging[records[i].study];
     double largest = 0;
-    if (judging.size() < kFewStudies) largest = largest_distance(range, embeddings, records, learnt);
+    if (judging.size() < kFewStudies) largest = largest_distance(range, summaries, records, learnt);
     if (!split.validation.empty())
-        largest = std::max(largest,
-                           largest_distance(range, embeddings_of(network, split.validation, batch, images),
-                                            records, split.validation));
+        largest =
+            std::max(largest, largest_distance(range, summaries_of(network, split.validation, batch, images),
+                                               records, split.validation));
     range.limit = kRoom * std::max(largest, 1.0);
     return range;
 }

@@ -22,8 +22,10 @@ AuditRow audit_row(SQLite::Statement& s) {
 
 }  // namespace
 
-Status add_audit(Connection& db, const AuditRow& row) {
+Status add_audit(Connection& db, UtcMs time, const std::string& actor, const std::string& action,
+                 const std::string& subject, const std::string& detail) {
     return run([&]() -> Status {
+        const AuditRow row{0, time, actor, action, subject, detail, ""};
         auto& last = query(db, "SELECT hash FROM audit ORDER BY id DESC LIMIT 1");
         const std::string before = last.executeStep() ? text(last, 0) : "";
         last.tryReset();

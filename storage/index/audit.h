@@ -16,7 +16,9 @@ struct AuditRow {
     UtcMs time = 0;
     std::string actor, action, subject, detail, hash;
 };
-Status add_audit(Connection& db, const AuditRow& row);
+/// `actor` did `action` to `subject`: a new last row.
+Status add_audit(Connection& db, UtcMs time, const std::string& actor, const std::string& action,
+                 const std::string& subject, const std::string& detail = "");
 /// The first row whose hash does not follow, or nothing when the chain is whole.
 Result<std::optional<std::int64_t>> broken_audit_row(Connection& db);
 Result<std::vector<AuditRow>> list_audit(Connection& db, int limit);

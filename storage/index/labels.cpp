@@ -118,6 +118,29 @@ Result<LabelCounts> count_labels(Connection& db) {
     });
 }
 
+Status put_key_mark(Connection& db, const KeyMark& mark) {
+    return run([&]() -> Status {
+        execute(db,
+                "INSERT OR IGNORE INTO key_marks (sop_instance_uid, study_uid, document, caller, added)"
+                " VALUES (?, ?, ?, ?, ?)",
+                mark.sop_instance_uid, mark.study_uid, mark.document, mark.caller, mark.added);
+        return {};
+    });
+}
+
+Result<std::vector<KeyMark>> key_marks_of(Connection& db, const std::string& study_uid) {
+    return run([&]() -> Result<std::vector<KeyMark>> {
+        auto& s = query(db,
+                        "SELECT sop_instance_uid, study_uid, document, caller, added FROM key_marks"
+                        " WHERE study_uid = ? ORDER BY sop_instance_uid, document",
+                        study_uid);
+        std::vector<KeyMark> marks;
+        while (s.executeStep())
+            marks.push_back({text(s, 0), text(s, 1), text(s, 2), text(s, 3), integer(s, 4)});
+        return marks;
+    });
+}
+
 Status seal_golden(Connection& db, const std::string& study_uid, const std::string& reason, UtcMs now) {
     return run([&]() -> Status {
         execute(db, "INSERT OR IGNORE INTO golden (study_uid, sealed, reason) VALUES (?, ?, ?)", study_uid,

@@ -46,6 +46,14 @@ struct LabelCounts {
 };
 Result<LabelCounts> count_labels(Connection& db);
 
+/// Images that a Key Object Selection marks: hints where to look, never labels.
+struct KeyMark {
+    std::string sop_instance_uid, study_uid, document, caller;
+    UtcMs added = 0;
+};
+Status put_key_mark(Connection& db, const KeyMark& mark);  ///< again does nothing
+Result<std::vector<KeyMark>> key_marks_of(Connection& db, const std::string& study_uid);
+
 /// Studies that no training sees.
 Status seal_golden(Connection& db, const std::string& study_uid, const std::string& reason, UtcMs now);
 Result<std::vector<std::string>> golden_studies(Connection& db);

@@ -70,7 +70,8 @@ Result<std::vector<SliceScoreRow>> slice_scores_of(Connection& db, std::int64_t 
     return run([&]() -> Result<std::vector<SliceScoreRow>> {
         auto& s =
             query(db,
-                  "SELECT c.instance, c.scores, c.look, c.distance FROM series e JOIN instances i ON i.series = e.id"
+                  "SELECT c.instance, c.scores, c.look, c.distance FROM series e JOIN instances i ON "
+                  "i.series = e.id"
                   " JOIN slice_scores c ON c.instance = i.id AND c.model_sha256 = ?2 WHERE e.study = ?1",
                   study_id, model);
         std::vector<SliceScoreRow> rows;

@@ -17,7 +17,7 @@ struct SliceScoreRow {
     std::int64_t instance_id = 0;
     std::array<double, 6> scores{};
     std::string look;                ///< JSON: what its pixels look like (workflows/pixel_look.h), or ""
-    std::optional<double> distance;  ///< from the model's training data; nothing: not known
+    std::optional<double> distance{};  ///< from the model's training data; nothing: not known
 };
 Status put_slice_scores(Connection& db, const std::string& model_sha256, const std::vector<SliceScoreRow>& rows);
 Result<std::vector<SliceScoreRow>> slice_scores_of(Connection& db, std::int64_t study_id, const std::string& model_sha256);

@@ -1,12 +1,15 @@
 #include <doctest/doctest.h>
+#include <csignal>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <map>
 #include <sstream>
 
 #include "base/core/files.h"
 #include "base/core/ids.h"
+#include "storage/dicom/header.h"
 #include "tests/support/node.h"
 
 using namespace scopenode;
@@ -127,6 +130,69 @@ TEST_CASE("train run that watches its input ends when its parent is gone and can
     const auto refused = program(other);
     CHECK(refused.rc == 1);
     CHECK(refused.output.find("of a run with other options") != std::string::npos);
+}
+
+TEST_CASE(
+    "a folder as Kaggle has it becomes shards however often the conversion is killed and is trained from") {
+    const TemporaryFolder folder;
+    make_phantoms(folder.path() / "made", 8, 8, 3);
+    // Kaggle: one folder of files named by their ID, labels beside it.
+    const fs::path kaggle = folder.path() / "rsna";
+    fs::create_directories(kaggle / "stage_2_train");
+    std::string csv = read_file(folder.path() / "made" / "labels.csv").value();
+    int number = 0;
+    for (const auto& entry : fs::recursive_directory_iterator(folder.path() / "made")) {
+        if (entry.path().extension() != ".dcm") continue;
+        const auto header = storage::read_header(entry.path());
+        REQUIRE(header);
+        const std::string id = "ID_" + std::to_string(100000 + ++number);
+        const std::string uid = header->sop_instance_uid + "_";
+        for (auto at = csv.find(uid); at != std::string::npos; at = csv.find(uid, at))
+            csv.replace(at, uid.size(), id + "_");
+        fs::copy_file(entry.path(), kaggle / "stage_2_train" / (id + ".dcm"));
+    }
+    REQUIRE(number == 64);
+    REQUIRE(write_file(real_files(), kaggle / "stage_2_train.csv", csv));
+    REQUIRE(write_file(real_files(), kaggle / "stage_2_train" / "ID_torn.dcm", "no DICOM"));
+
+    const auto convert = [&](const fs::path& out) {
+        return std::vector<std::string>{"train",  "convert", kaggle.string(), "--out", out.string(),
+                                        "--size", "256",     "--per-shard",   "10"};
+    };
+    const auto digests = [](const fs::path& shards) {
+        std::map<std::string, std::string> all;
+        for (const auto& entry : fs::directory_iterator(shards))
+            all[entry.path().filename()] = sha256_hex(read_file(entry.path()).value());
+        return all;
+    };
+    const fs::path whole = folder.path() / "whole", broken = folder.path() / "broken";
+    const auto made = program(convert(whole));
+    CHECK(made.rc == 0);
+    CHECK(made.output.find("left out: ") != std::string::npos);
+    CHECK(made.output.find("in 7 shards of 256 x 256 pixels, 1 files left out") != std::string::npos);
+    CHECK(digests(whole).size() == 8);
+
+    // Killed whenever another shard is there.
+    for (int shards = 1; shards <= 5; shards += 2) {
+        auto words = convert(broken);
+        words.insert(words.begin(), SCOPENODE_PROGRAM);
+        Child child(words, folder.path() / "log");
+        CHECK(eventually([&] {
+            return fs::exists(broken / ("shard-0000" + std::to_string(shards) + ".bin")) || !child.alive();
+        }));
+        child.send(SIGKILL);
+        child.wait();
+    }
+    CHECK(program(convert(broken)).rc == 0);
+    CHECK(digests(broken) == digests(whole));
+
+    auto words = fine_tuning(folder, folder.path() / "m", 1, "head");
+    words[2] = broken.string();
+    const auto ran = run({"sh", "-c", shell_words(words) + " 2>/dev/null"});
+    CHECK(ran.rc == 0);
+    CHECK(events_in(ran.output)[0]["slices"] == 64);
+    CHECK(events_in(ran.output)[0]["skipped"].size() == 1);
+    CHECK_FALSE(fs::exists(folder.path() / "m" / "slices.cache"));
 }
 
 TEST_CASE("train run refuses words that make no sense") {

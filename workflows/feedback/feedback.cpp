@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "storage/dicom/header.h"
+#include "workflows/feedback/key_marks.h"
 #include "workflows/feedback/known_results.h"
 #include "workflows/reasons.h"
 #include "workflows/results/report_parts.h"
@@ -158,18 +159,32 @@ Result<Feedback::Arrivals> Feedback::read(const std::vector<EventRow>& events) {
 
 Result<Feedback::Found> Feedback::look_at(const Arrival& came) {
     if (is_report(came.instance.sop_class_uid)) return look_at_report(came);
-    Found found{came.instance.study_id, {}, {}, false};
+    Found found{came.instance.study_id, {}, {}, {}, false};
     // Pictures, key objects and presentation states of ours, whatever UIDs a PACS has given them.
     const auto header = came.own_series ? Result<InstanceHeader>(InstanceHeader{})
                                         : read_header(archive_.absolute(came.instance.path));
     if (came.own_series || (header && header->manufacturer == kManufacturer))
         found.remark =
             remark_of(came, reasons::kOwnResult, "own result came back under another SOP Instance UID");
+    else if (came.instance.sop_class_uid == kKeyObjects)
+        look_at_marks(came, found);
     return found;
 }
 
+/// Somebody's key objects are hints where to look, never labels.
+void Feedback::look_at_marks(const Arrival& came, Found& found) const {
+    const auto images = marked_images(archive_.absolute(came.instance.path));
+    if (images.empty()) return;
+    for (const std::string& uid : images)
+        found.marks.push_back({uid, came.study_uid, came.instance.sop_instance_uid, came.instance.calling_ae,
+                               came.instance.received});
+    found.remark = remark_of(came, "key objects",
+                             fmt::format("key objects from {} mark {} images: a hint, no label",
+                                         came.instance.calling_ae, images.size()));
+}
+
 Result<Feedback::Found> Feedback::look_at_report(const Arrival& came) {
-    Found found{came.instance.study_id, {}, {}, false};
+    Found found{came.instance.study_id, {}, {}, {}, false};
     const auto report = read_amended_report(archive_.absolute(came.instance.path), settings_.site.time_zone);
     if (!report) {
         SCOPENODE_ASSIGN(found.remark, not_understood(came, report.error()));
@@ -253,6 +268,7 @@ Result<std::optional<AmendedReport>> Feedback::own_report(const KnownResult& res
 Status Feedback::write(Connection& db, const Arrivals& arrivals) {
     for (const Found& found : arrivals.found) {
         if (found.remark) SCOPENODE_TRY(add_remark_once(db, found.study_id, *found.remark));
+        for (const KeyMark& mark : found.marks) SCOPENODE_TRY(put_key_mark(db, mark));
         if (!found.record) continue;
         SCOPENODE_ASSIGN(const bool is_new, put_feedback(db, *found.record, found.again));
         if (!is_new) continue;

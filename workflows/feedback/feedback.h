@@ -9,6 +9,7 @@
 #include "config/settings.h"
 #include "storage/archive/archive.h"
 #include "storage/index/feedback.h"
+#include "storage/index/labels.h"
 #include "storage/index/queue.h"
 #include "workflows/feedback/amended_report.h"
 
@@ -32,6 +33,7 @@ class Feedback {
         std::int64_t study_id = 0;
         std::optional<storage::FeedbackRow> record;
         std::optional<storage::Remark> remark;
+        std::vector<storage::KeyMark> marks;
         bool again = false;  ///< its record is there and gets its match now
     };
     struct Arrivals {
@@ -50,6 +52,7 @@ class Feedback {
 
   private:
     Result<Found> look_at(const storage::Arrival& arrival);
+    void look_at_marks(const storage::Arrival& arrival, Found& found) const;
     Result<Found> look_at_report(const storage::Arrival& arrival);
     Result<std::optional<storage::Remark>> not_understood(const storage::Arrival& arrival,
                                                           const Error& error);

@@ -35,6 +35,14 @@ std::vector<fs::path> dicom_files(const fs::path& folder) {
     return files;
 }
 
+/// By our name, then by Kaggle's.
+fs::path labels_in(const fs::path& folder) {
+    std::error_code ec;
+    for (const char* name : {"labels.csv", "stage_2_train.csv"})
+        if (fs::exists(folder / name, ec)) return folder / name;
+    return {};
+}
+
 std::optional<FolderSlice> slice_of(const fs::path& file, const std::map<std::string, SliceLabels>& labels,
                                     std::vector<std::string>& skipped) {
     const auto header = storage::read_header(file);
@@ -91,9 +99,9 @@ Result<std::map<std::string, SliceLabels>> read_kaggle_labels(const fs::path& cs
 Result<std::unique_ptr<FolderDataset>> FolderDataset::open(const fs::path& folder, storage::Rescale rescale) {
     std::error_code ec;
     if (!fs::is_directory(folder, ec)) return fail(Code::kNotFound, "{} is not a folder", folder.string());
-    const fs::path csv = folder / "labels.csv";
-    if (!fs::exists(csv, ec))
-        return fail(Code::kNotFound, "{} is missing: it holds the labels", csv.string());
+    const fs::path csv = labels_in(folder);
+    if (csv.empty())
+        return fail(Code::kNotFound, "{} holds neither labels.csv nor stage_2_train.csv", folder.string());
     SCOPENODE_ASSIGN(const auto labels, read_kaggle_labels(csv));
     return guard(Code::kIo, [&]() -> Result<std::unique_ptr<FolderDataset>> {
         auto set = std::unique_ptr<FolderDataset>(new FolderDataset);
@@ -116,8 +124,8 @@ Result<std::unique_ptr<FolderDataset>> FolderDataset::open(const fs::path& folde
                              return a.study != b.study ? a.study < b.study : a.z_mm < b.z_mm;
                          });
         SCOPENODE_ASSIGN(const auto bytes, read_file(csv));
-        set->description_ = fmt::format("{} labelled slices of {} studies (labels.csv sha256 {}{})",
-                                        set->slices_.size(), studies.size(), sha256_hex(bytes).substr(0, 12),
+        set->description_ = fmt::format("{} labelled slices of {} studies ({} sha256 {}{})",
+                                        set->slices_.size(), studies.size(), csv.filename().string(), sha256_hex(bytes).substr(0, 12),
                                         rescale_words(set->slices_, rescale));
         return set;
     });

@@ -88,6 +88,7 @@ Verdict judge_candidate(const GateInput& input, const GateRules& rules) {
     for (const GateCheck& check : out.checks)
         if (check.decisive && !check.passed) out.reasons.push_back(check.text);
     out.passed = out.reasons.empty();
+    out.rules = rules;
     return out;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,7 @@ struct Verdict {
     bool passed = false;
     std::vector<GateCheck> checks;     ///< the most important first
     std::vector<std::string> reasons;  ///< why not: sentences, the most important first; empty when passed
+    std::optional<GateRules> rules;    ///< that it was made by; verdicts of older versions have none
 };
 
 /// Whether the candidate may take the champion's place: every decisive check has to pass. A candidate no

@@ -198,8 +198,8 @@ void check_calibration(const GateSet& set, const GateRules& rules, Checks& out) 
                                  }));
     // Both may be zero: two models without a fault.
     loss.passed = loss_after <= rules.log_loss_ratio * loss_before;
-    // What the champion has learnt by heart is no limit for one that has learnt something else too: on the golden
-    // set order, rates and calibration decide.
+    // What the champion has learnt by heart is no limit for one that has learnt something else too: on the
+    // golden set order, rates and calibration decide.
     loss.decisive = set.name() == "newest";
     loss.text = fmt::format(
         "Weighted log loss on the {} studies: candidate {:.4f}, champion {:.4f}; it may be at most {:g} "

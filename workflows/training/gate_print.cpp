@@ -36,6 +36,41 @@ GateCheck check_of(const ordered_json& json) {
     return out;
 }
 
+/// Every rule under its name, for writing and for reading.
+template <class Rules, class Visit>
+void each_rule(Rules& rules, const Visit& visit) {
+    visit("level", rules.level);
+    visit("resamples", rules.resamples);
+    visit("seed", rules.seed);
+    visit("fewest_studies", rules.fewest_studies);
+    visit("fewest_of_class", rules.fewest_of_class);
+    visit("any_margin", rules.any_margin);
+    visit("class_margin", rules.class_margin);
+    visit("fewest", rules.fewest);
+    visit("fewest_to_show", rules.fewest_to_show);
+    visit("threshold_drop", rules.threshold_drop);
+    visit("fewest_at_threshold", rules.fewest_at_threshold);
+    visit("ece_rise", rules.ece_rise);
+    visit("log_loss_ratio", rules.log_loss_ratio);
+    visit("fewest_for_ece", rules.fewest_for_ece);
+    visit("subgroup_drop", rules.subgroup_drop);
+    visit("subgroup_studies", rules.subgroup_studies);
+    visit("fewest_in_subgroup", rules.fewest_in_subgroup);
+    visit("latency_ratio", rules.latency_ratio);
+}
+
+ordered_json rules_json(const GateRules& rules) {
+    ordered_json json;
+    each_rule(rules, [&](const char* name, const auto& value) { json[name] = value; });
+    return json;
+}
+
+GateRules rules_of(const ordered_json& json) {
+    GateRules rules;
+    each_rule(rules, [&](const char* name, auto& value) { json.at(name).get_to(value); });
+    return rules;
+}
+
 std::string cell(const GateCheck& check, double value) {
     const bool counts = check.name == "usable studies" || check.name == "enough data";
     return std::isfinite(value) ? fmt::format("{:.{}f}", value, counts ? 0 : 3) : "-";
@@ -100,7 +135,8 @@ std::string verdict_json(const Verdict& verdict) {
                           {"passed", c.passed},
                           {"decisive", c.decisive},
                           {"text", c.text}});
-    const ordered_json out{{"passed", verdict.passed}, {"reasons", verdict.reasons}, {"checks", checks}};
+    ordered_json out{{"passed", verdict.passed}, {"reasons", verdict.reasons}, {"checks", checks}};
+    if (verdict.rules) out["rules"] = rules_json(*verdict.rules);
     // Names of groups come from files: what is no UTF-8 is replaced instead of thrown.
     return out.dump(2, ' ', false, ordered_json::error_handler_t::replace);
 }
@@ -112,6 +148,7 @@ Result<Verdict> parse_verdict(const std::string& json) {
         Verdict out;
         out.passed = read.at("passed");
         out.reasons = read.at("reasons").get<std::vector<std::string>>();
+        if (read.contains("rules")) out.rules = rules_of(read.at("rules"));
         bool all = !read.at("checks").empty();
         for (const auto& check : read.at("checks")) {
             out.checks.push_back(check_of(check));

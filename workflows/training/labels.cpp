@@ -14,17 +14,6 @@ namespace {
 
 using namespace storage;
 
-Status note(Connection& db, UtcMs now, const std::string& actor, const std::string& subject,
-            const std::string& detail) {
-    AuditRow row;
-    row.time = now;
-    row.actor = actor;
-    row.action = "labels added";
-    row.subject = subject;
-    row.detail = detail;
-    return add_audit(db, row);
-}
-
 Status label_by(Connection& db, const FeedbackRow& report, const std::string& study_uid, UtcMs now) {
     for (const auto& finding : report.findings) {
         LabelRow row;
@@ -110,7 +99,8 @@ Status label_by_report(Connection& db, const std::string& uid, UtcMs now) {
         SCOPENODE_ASSIGN(const auto study, study_by_id(db, result->study_id));
         if (!study) continue;
         SCOPENODE_TRY(label_by(db, report, study->study_uid, now));
-        SCOPENODE_TRY(note(db, now, report.reader, study->study_uid, "verified report " + uid));
+        SCOPENODE_TRY(
+            add_audit(db, now, report.reader, "labels added", study->study_uid, "verified report " + uid));
     }
     return {};
 }
@@ -134,8 +124,9 @@ Result<std::string> import_labels(Connection& db, const std::filesystem::path& c
         SCOPENODE_ASSIGN(const auto change, put_label(db, row));
         ++(change == LabelChange::kAdded ? added : change == LabelChange::kSame ? same : changed);
     }
-    SCOPENODE_TRY(note(db, now, reader.empty() ? "command line" : reader, csv.filename().string(),
-                       fmt::format("sha256 {}, {} labels", file.sha256, file.labels.size())));
+    SCOPENODE_TRY(add_audit(db, now, reader.empty() ? "command line" : reader, "labels added",
+                            csv.filename().string(),
+                            fmt::format("sha256 {}, {} labels", file.sha256, file.labels.size())));
     SCOPENODE_ASSIGN(const auto counts, count_labels(db));
     std::string text = fmt::format("{} labels added, {} known already, {} changed", added, same, changed);
     if (file.duplicates > 0) text += fmt::format("; {} lines stood in the file twice", file.duplicates);
@@ -163,7 +154,7 @@ Result<std::string> add_labels(Connection& db, std::span<const std::string> word
         }
         said += fmt::format("{}{} {}", said.empty() ? "" : ", ", finding, value);
     }
-    SCOPENODE_TRY(note(db, now, row.reader, study_uid, said));
+    SCOPENODE_TRY(add_audit(db, now, row.reader, "labels added", study_uid, said));
     SCOPENODE_ASSIGN(const auto study, find_study(db, study_uid));
     if (row.sop_instance_uid.empty())
         return fmt::format("study {}: {}, says {}{}", study_uid, said, row.reader,
@@ -173,12 +164,15 @@ Result<std::string> add_labels(Connection& db, std::span<const std::string> word
                        row.reader, slice ? "" : "; the slice is not here yet: the labels wait for it");
 }
 
+bool may_label(const std::string& caller, const config::Settings::Training& training) {
+    const auto& callers = training.label_callers;
+    return callers.empty() || std::find(callers.begin(), callers.end(), caller) != callers.end();
+}
+
 std::vector<LabelRow> counted_labels(std::vector<LabelRow> labels,
                                      const config::Settings::Training& training) {
-    const auto& callers = training.label_callers;
     std::erase_if(labels, [&](const LabelRow& row) {
-        return row.source == "report" && !callers.empty() &&
-               std::find(callers.begin(), callers.end(), row.caller) == callers.end();
+        return row.source == "report" && !may_label(row.caller, training);
     });
     return labels;
 }

@@ -30,6 +30,9 @@ Result<std::string> add_labels(storage::Connection& db, std::span<const std::str
 std::vector<storage::LabelRow> counted_labels(std::vector<storage::LabelRow> labels,
                                               const config::Settings::Training& training);
 
+/// Whether reports, and key objects, of this caller count.
+bool may_label(const std::string& caller, const config::Settings::Training& training);
+
 /// Readers for people and programs.
 Result<std::string> labels_list(storage::Index& index, const config::Settings& settings,
                                 const storage::LabelFilter& filter, bool json);

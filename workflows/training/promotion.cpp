@@ -39,14 +39,9 @@ Result<Told> parse_words(std::span<const std::string> words, const char* command
 
 Status note(Connection& db, UtcMs now, const Told& told, const std::string& action,
             const std::string& subject, const std::string& detail = "") {
-    AuditRow row;
-    row.time = now;
-    row.actor =
+    const std::string actor =
         told.by.empty() ? "account " + told.account : fmt::format("{} (account {})", told.by, told.account);
-    row.action = action;
-    row.subject = subject;
-    row.detail = detail;
-    return add_audit(db, row);
+    return add_audit(db, now, actor, action, subject, detail);
 }
 
 Status check_administrator(Connection& db, const std::string& name) {

@@ -29,17 +29,6 @@ constexpr UtcMs kFirstPauseMs = 10000, kLongestPauseMs = 600000;
 constexpr UtcMs kRulePauseMs = 60000;
 constexpr UtcMs kAskPauseMs = 1000;  // between two looks at the queue of studies
 
-Status audit(Connection& db, UtcMs now, const std::string& action, const std::string& subject,
-             const std::string& detail) {
-    AuditRow row;
-    row.time = now;
-    row.actor = "node";
-    row.action = action;
-    row.subject = subject;
-    row.detail = detail;
-    return add_audit(db, row);
-}
-
 /// Epochs whose line was lost with the process that should have kept it: the model's own metrics have them
 /// all.
 Status make_up_epochs(Connection& db, std::int64_t id, const std::string& metrics, UtcMs now) {
@@ -78,7 +67,7 @@ Status Retraining::start() {
 
 Result<bool> Retraining::turn(const std::atomic<bool>& stopping) {
     const UtcMs now = p_.clock.now();
-    if (p_.settings.training.start_after_labels > 0 && std::abs(now - rule_asked_) >= kRulePauseMs) {
+    if (has_start_rule(p_.settings.training) && std::abs(now - rule_asked_) >= kRulePauseMs) {
         rule_asked_ = now;
         SCOPENODE_TRY(
             p_.index.write([&](Connection& db) { return start_by_rule(db, p_.settings, p_.node, now); }));
@@ -198,7 +187,8 @@ Status Retraining::take_candidate(Job& job) {
         SCOPENODE_TRY(add_model(db, {id, files.manifest_sha256(), manifest.name, path, now, false}));
         SCOPENODE_TRY(set_model_training(db, id, job.row.id));
         SCOPENODE_TRY(make_up_epochs(db, job.row.id, files.metrics_json, now));
-        SCOPENODE_TRY(audit(db, now, "candidate trained", id, fmt::format("retraining job {}", job.row.id)));
+        SCOPENODE_TRY(add_audit(db, now, "node", "candidate trained", id,
+                                fmt::format("retraining job {}", job.row.id)));
         SCOPENODE_TRY(add_training_line(db, job.row.id, now, "candidate " + id));
         return note_training(db, job.row);
     });
@@ -227,9 +217,9 @@ Status Retraining::judge(Job& job, const std::atomic<bool>& stopping) {
     return p_.index.write([&](Connection& db) -> Status {
         const UtcMs now = p_.clock.now();
         SCOPENODE_TRY(set_model_verdict(db, job.row.model, job.champion.id, verdict.passed, job.row.verdict));
-        SCOPENODE_TRY(audit(db, now,
-                            verdict.passed ? "candidate passed the gate" : "candidate refused by the gate",
-                            job.row.model, verdict.reasons.empty() ? "" : verdict.reasons.front()));
+        SCOPENODE_TRY(add_audit(
+            db, now, "node", verdict.passed ? "candidate passed the gate" : "candidate refused by the gate",
+            job.row.model, verdict.reasons.empty() ? "" : verdict.reasons.front()));
         return note_training(db, job.row);
     });
 }

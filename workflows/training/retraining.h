@@ -73,13 +73,17 @@ Result<Champion> model_to_build_on(storage::Connection& db, const std::filesyste
                                    const std::string& id);
 SnapshotParts snapshot_parts(const config::Settings& settings, const Champion& champion);
 
-/// `train start [--epochs N] [--depth D] [--learning-rate R] [--seed N] [--shuffle-labels]`, `train cancel
+/// `train start [--from ID] [--preset P] [--epochs N] [--depth D] [--learning-rate R] [--seed N]`, `train cancel
 /// ID`, `train resume ID`: words behind `train`. Starting says the counts and refuses when there is too
 /// little.
 Result<std::string> run_train_command(storage::Connection& db, const config::Settings& settings,
                                       const std::filesystem::path& node, UtcMs now, const std::string& by,
                                       std::span<const std::string> words);
-/// Starts a job when the settings say so and enough studies were labelled since the last one.
+/// Whether the settings have a rule by which jobs start.
+inline bool has_start_rule(const config::Settings::Training& training) {
+    return training.start_after_labels > 0 || training.start_every_days > 0;
+}
+/// Starts a job when the settings say so: enough studies, or days, since the last one; never beside another.
 Status start_by_rule(storage::Connection& db, const config::Settings& settings,
                      const std::filesystem::path& node, UtcMs now);
 

@@ -73,12 +73,7 @@ Result<std::string> start_job(Connection& db, const config::Settings& settings,
     if (const auto why = too_little(snapshot, settings.training.fewest_studies); !why.empty())
         return fail(Code::kConflict, "too little to learn from: {}\n{}", why, counts);
     SCOPENODE_ASSIGN(const auto id, add_training(db, order_json(order), by, now));
-    AuditRow row;
-    row.time = now;
-    row.actor = by;
-    row.action = "retraining started";
-    row.subject = std::to_string(id);
-    SCOPENODE_TRY(add_audit(db, row));
+    SCOPENODE_TRY(add_audit(db, now, by, "retraining started", std::to_string(id)));
     return fmt::format("retraining job {} is queued\n{}", id, counts);
 }
 
@@ -172,20 +167,15 @@ Result<std::string> run_train_command(Connection& db, const config::Settings& se
     const bool cancels = words[0] == "cancel";
     SCOPENODE_TRY(cancels ? cancel_training(db, id, now) : resume_training(db, id, now));
     SCOPENODE_TRY(add_training_line(db, id, now, cancels ? "cancelled" : "resumed"));
-    AuditRow row;
-    row.time = now;
-    row.actor = by;
-    row.action = cancels ? "retraining cancelled" : "retraining resumed";
-    row.subject = words[1];
-    SCOPENODE_TRY(add_audit(db, row));
+    SCOPENODE_TRY(add_audit(db, now, by, cancels ? "retraining cancelled" : "retraining resumed", words[1]));
     return fmt::format("retraining job {} is {}", id,
                        cancels ? "cancelled; `scopenode train resume` goes on" : "queued");
 }
 
 Status start_by_rule(Connection& db, const config::Settings& settings, const std::filesystem::path& node,
                      UtcMs now) {
-    const int wanted = settings.training.start_after_labels;
-    if (wanted <= 0) return {};
+    const auto& rules = settings.training;
+    if (!has_start_rule(rules)) return {};
     SCOPENODE_ASSIGN(const auto jobs, list_trainings(db));
     for (const TrainingRow& job : jobs)
         if (job.state == "queued" || job.state == "running") return {};
@@ -195,20 +185,17 @@ Status start_by_rule(Connection& db, const config::Settings& settings, const std
         SCOPENODE_ASSIGN(const auto order, parse_order(jobs.front().options));
         known = order.studies_then;
     }
-    const int now_known = static_cast<int>(snapshot.studies.size());
-    if (now_known - known < wanted || !too_little(snapshot, settings.training.fewest_studies).empty())
-        return {};
+    const int all = static_cast<int>(snapshot.studies.size()), fresh = all - known;
+    const UtcMs pause = UtcMs(rules.start_every_days) * 24 * 60 * 60 * 1000;
+    const bool enough = rules.start_after_labels > 0 && fresh >= rules.start_after_labels;
+    const bool time = pause > 0 && fresh > 0 && (jobs.empty() || now - jobs.front().created >= pause);
+    if ((!enough && !time) || !too_little(snapshot, rules.fewest_studies).empty()) return {};
     TrainOrder order;
-    order.reason = fmt::format("{} studies labelled since the last job", now_known - known);
-    order.studies_then = now_known;
+    order.reason = fmt::format("{} studies labelled since the last job{}", fresh,
+                               enough ? "" : fmt::format(", {} days after it", rules.start_every_days));
+    order.studies_then = all;
     SCOPENODE_ASSIGN(const auto id, add_training(db, order_json(order), "rule", now));
-    AuditRow row;
-    row.time = now;
-    row.actor = "rule";
-    row.action = "retraining started";
-    row.subject = std::to_string(id);
-    row.detail = order.reason;
-    return add_audit(db, row);
+    return add_audit(db, now, "rule", "retraining started", std::to_string(id), order.reason);
 }
 
 Result<std::string> trainings_list(Index& index, bool as_json) {

@@ -28,24 +28,32 @@ Use use_named(const std::string& side) {
     return side == "held_out" ? Use::kHeldOut : side == "judge" ? Use::kJudge : Use::kLearn;
 }
 
-/// Which slices show a finding that only the study's label tells: those that the champion scores highest.
-void choose_witnesses(SnapshotStudy& study, const std::map<std::string, std::array<double, 6>>& scores) {
+/// Which slices show a finding that only the study's label tells: those that somebody's key objects mark,
+/// else those that the champion scores highest.
+void choose_witnesses(SnapshotStudy& study, const std::map<std::string, std::array<double, 6>>& scores,
+                      const std::set<std::string>& marked) {
     for (std::size_t k = 0; k < ml::kLabelCount; ++k) {
         const bool told = std::any_of(study.slices.begin(), study.slices.end(),
                                       [&](const auto& slice) { return slice.labels[k].value_or(false); });
         if (!study.truth[k].value_or(false) || told) continue;
+        std::vector<SnapshotSlice*> hinted;
         std::vector<std::pair<double, SnapshotSlice*>> ranked;
-        for (SnapshotSlice& slice : study.slices)
-            if (const auto found = scores.find(slice.sop_instance_uid);
-                found != scores.end() && !slice.labels[k])  // what a reader has said stays
+        for (SnapshotSlice& slice : study.slices) {
+            if (slice.labels[k]) continue;  // what a reader has said stays
+            if (marked.contains(slice.sop_instance_uid)) hinted.push_back(&slice);
+            if (const auto found = scores.find(slice.sop_instance_uid); found != scores.end())
                 ranked.emplace_back(found->second[k], &slice);
+        }
         std::sort(ranked.begin(), ranked.end(),
                   [](const auto& a, const auto& b) { return a.first > b.first; });
         const auto most = std::max<std::size_t>(
             kFewestWitnesses, static_cast<std::size_t>(kWitnessShare * double(ranked.size())));
-        for (std::size_t i = 0; i < std::min(most, ranked.size()); ++i) {
-            ranked[i].second->labels[k] = true;
-            ranked[i].second->weight = kWitnessWeight;
+        if (hinted.empty())
+            for (std::size_t i = 0; i < std::min(most, ranked.size()); ++i)
+                hinted.push_back(ranked[i].second);
+        for (SnapshotSlice* slice : hinted) {
+            slice->labels[k] = true;
+            slice->weight = kWitnessWeight;
         }
     }
 }
@@ -64,7 +72,11 @@ Status fill_slices(Connection& db, const SnapshotParts& parts, const StudyRow& r
     std::map<std::string, std::array<double, 6>> scores;
     for (const SliceScoreRow& one : rows)
         if (const auto uid = uids.find(one.instance_id); uid != uids.end()) scores[uid->second] = one.scores;
-    choose_witnesses(study, scores);
+    SCOPENODE_ASSIGN(const auto marks, key_marks_of(db, study.study_uid));
+    std::set<std::string> marked;
+    for (const KeyMark& mark : marks)
+        if (may_label(mark.caller, parts.training)) marked.insert(mark.sop_instance_uid);
+    choose_witnesses(study, scores, marked);
     return {};
 }
 

@@ -164,7 +164,8 @@ DOCTEST_TEST_CASE("What is explained is what is scored") {
     DOCTEST_REQUIRE(scores);
     DOCTEST_REQUIRE(seen);
     for (std::size_t k = 0; k < kLabelCount; ++k)
-        DOCTEST_CHECK(double(seen->scores[k]) == doctest::Approx(double(scores->front().scores[k])).epsilon(1e-4));
+        DOCTEST_CHECK(double(seen->scores[k]) ==
+                      doctest::Approx(double(scores->front().scores[k])).epsilon(1e-4));
 }
 
 DOCTEST_TEST_CASE("A loaded model's heat map is the sum of its CNNs' parts") {

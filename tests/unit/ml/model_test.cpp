@@ -48,7 +48,8 @@ TEST_CASE("Scores of a slice do not depend on its batch and do depend on its pix
     REQUIRE(a);
     REQUIRE(b);
     REQUIRE(a->size() == slices.size());
-    for (std::size_t i = 0; i < slices.size(); ++i) CHECK(largest_difference((*a)[i].scores, (*b)[i].scores) < 1e-5F);
+    for (std::size_t i = 0; i < slices.size(); ++i)
+        CHECK(largest_difference((*a)[i].scores, (*b)[i].scores) < 1e-5F);
     // A head that averaged after a LayerNorm over the same positions would give every slice the same scores.
     CHECK(largest_difference((*a)[0].scores, (*a)[1].scores) > 1e-5F);
     const auto none = (*together)->infer({});
@@ -105,11 +106,11 @@ TEST_CASE("A manifest survives its JSON form and a wrong one is refused") {
     CHECK_FALSE(parse_manifest("not JSON"));
 }
 
-TEST_CASE("A training range survives its JSON form, fits its preset and measures distances") {
+TEST_CASE("A training range survives its JSON form and fits its preset and measures distances") {
     auto manifest = parse_manifest(test::nano_files().manifest_json).value();
     CHECK_FALSE(manifest.range.known());
     CHECK(manifest_json(manifest).find("training_range") == std::string::npos);
-    manifest.range = {std::vector<float>(96, 0.25F), std::vector<float>(96, 0.5F), 1.75};
+    manifest.range = {std::vector<float>(192, 0.25F), std::vector<float>(192, 0.5F), 1.75};
     const std::string text = manifest_json(manifest);
     const auto again = parse_manifest(text);
     REQUIRE(again);
@@ -121,15 +122,15 @@ TEST_CASE("A training range survives its JSON form, fits its preset and measures
         const auto parsed = parse_manifest(manifest_json(other));
         return !parsed && parsed.error().code == Code::kDamagedModel;
     };
-    CHECK(refused(std::vector<float>(95), std::vector<float>(95, 1), 1));
-    CHECK(refused(std::vector<float>(96), std::vector<float>(95, 1), 1));
-    CHECK(refused(std::vector<float>(96), std::vector<float>(96, 0), 1));
-    CHECK(refused(std::vector<float>(96), std::vector<float>(96, 1), 0));
+    CHECK(refused(std::vector<float>(96), std::vector<float>(96, 1), 1));
+    CHECK(refused(std::vector<float>(192), std::vector<float>(191, 1), 1));
+    CHECK(refused(std::vector<float>(192), std::vector<float>(192, 0), 1));
+    CHECK(refused(std::vector<float>(192), std::vector<float>(192, 1), 0));
 
     // 3 and 4 spreads away: the root of (9 + 16) / 2.
     const Manifest::TrainingRange two{{1, 2}, {0.5F, 2}, 1};
-    const std::array<float, 2> embedding{2.5F, -6};
-    CHECK(distance_from(two, embedding.data()) == doctest::Approx(std::sqrt(12.5)));
+    const std::array<float, 2> summary{2.5F, -6};
+    CHECK(distance_from(two, summary.data()) == doctest::Approx(std::sqrt(12.5)));
     using Distances = std::vector<std::optional<double>>;
     CHECK(*study_distance(Distances{1.0, 9.0, 2.0}) == 2.0);
     CHECK(*study_distance(Distances{1.0, std::nullopt}) == 1.0);

@@ -315,7 +315,7 @@ TEST_CASE("the audit takes no change and a change behind its back is found") {
     Node node;
     REQUIRE(node.index->write([](Connection& db) -> Status {
         for (int i = 0; i < 5; ++i)
-            SCOPENODE_TRY(add_audit(db, {0, i, "me", "did", "it", std::to_string(i), ""}));
+            SCOPENODE_TRY(add_audit(db, i, "me", "did", "it", std::to_string(i)));
         return {};
     }));
     const auto broken = [&] {

@@ -34,13 +34,13 @@ struct FileStudy {
             files[header->sop_instance_uid] = path;
         }
         analysis.series_uid = analysis.header.series_uid;
-        workflows::conclude(analysis, demonstration());
+        workflows::conclude(analysis, demonstration(), false);
         const std::size_t middle = analysis.slices.size() / 2;
         for (std::size_t i = middle - 3; i <= middle + 3; ++i)
             analysis.slices[i].scores = {0.9F, 0.1F, 0.1F, 0.1F, 0.1F, 0.9F};
         analysis.slices[middle].scores[5] = 0.97F;
         analysis.slices[middle + 1].scores[0] = 0.98F;
-        workflows::conclude(analysis, demonstration());
+        workflows::conclude(analysis, demonstration(), false);
     }
     workflows::SliceSource source() const {
         return {[this](const workflows::AnalysedSlice& slice) { return files.at(slice.sop_instance_uid); },
@@ -48,14 +48,14 @@ struct FileStudy {
     }
     void nothing_present() {
         for (auto& slice : analysis.slices) slice.scores.fill(0.02F);
-        workflows::conclude(analysis, demonstration());
+        workflows::conclude(analysis, demonstration(), false);
     }
     void undetermined() {
         analysis.determined = false;
         analysis.reasons = {
             {"TOO_FEW_SLICES", "There are too few axial slices. 5 could be decoded, 8 are needed."},
             {"UNDECODABLE", "The pixels could not be decoded. 23 of 28 slices left out."}};
-        workflows::conclude(analysis, demonstration());
+        workflows::conclude(analysis, demonstration(), false);
     }
 };
 

@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
+#include "storage/index/labels.h"
 #include "tests/unit/workflows/hospital.h"
+#include "workflows/feedback/key_marks.h"
 
 using namespace scopenode;
 using namespace scopenode::test;
@@ -29,6 +31,47 @@ void undisturbed(Hospital& node) {
 }
 
 }  // namespace
+
+TEST_CASE("key objects of a person are a hint about their images and neither feedback nor labels") {
+    Hospital node;
+    const std::string selection = node.show(node.study.study_uid)["files"]["key_objects"];
+    const auto as_somebodys = [&](const std::string& name, const char* title) {
+        return node.changed(node.folder.path() / selection, name, [&](DcmDataset& d) {
+            d.putAndInsertString(DCM_SOPInstanceUID, ("2.25.88" + name).c_str());
+            d.putAndInsertString(DCM_SeriesInstanceUID, "2.25.881");
+            d.putAndInsertString(DCM_Manufacturer, "Workstation Works");
+            DcmItem* code = nullptr;
+            REQUIRE(d.findAndGetSequenceItem(DCM_ConceptNameCodeSequence, code, 0).good());
+            code->putAndInsertString(DCM_CodeValue, title);
+        });
+    };
+    const auto marks = [&] {
+        return node.index
+            ->read([&](storage::Connection& db) { return storage::key_marks_of(db, node.study.study_uid); })
+            .value();
+    };
+    CHECK(node.send(as_somebodys("1", "113001")) == storage::StoreOutcome::kStored);  // rejected for quality
+    CHECK(marks().empty());
+    CHECK(node.send(as_somebodys("2", "113000")) == storage::StoreOutcome::kStored);  // of interest
+    const auto found = marks();
+    REQUIRE(!found.empty());
+    CHECK(found[0].document == "2.25.882");
+    CHECK(found[0].caller == "WORKSTATION");
+    const auto analysed = node.show(node.study.study_uid)["slices"];
+    for (const auto& mark : found) {
+        bool known = false;
+        for (const auto& slice : analysed) known |= slice["sop_instance_uid"] == mark.sop_instance_uid;
+        CHECK(known);
+    }
+    const auto said = node.remarks("key objects");
+    REQUIRE(said.size() == 1);
+    CHECK(said[0].find("a hint, no label") != std::string::npos);
+    CHECK(node.feedback().empty());
+    const auto labels = node.index->read(storage::count_labels);
+    CHECK(labels->labels == 0);
+    undisturbed(node);
+    CHECK(workflows::marked_images(node.report / "nothing").empty());
+}
 
 TEST_CASE("an amended and verified report becomes a record without loss") {
     Hospital node;

@@ -285,6 +285,11 @@ TEST_CASE("a verdict survives being written and read and one at odds with its ch
     const auto read = parse_verdict(text);
     REQUIRE(read);
     CHECK(verdict_json(*read) == text);
+    REQUIRE(read->rules);
+    CHECK(read->rules->level == verdict.rules->level);
+    auto without = nlohmann::json::parse(text);  // as older versions wrote it
+    without.erase("rules");
+    CHECK_FALSE(parse_verdict(without.dump())->rules);
     CHECK(read->checks.size() == verdict.checks.size());
     CHECK(read->reasons == verdict.reasons);
     CHECK(std::isnan(the(*read, "sensitivity", "newest", "any").low));

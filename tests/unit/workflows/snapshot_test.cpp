@@ -3,9 +3,13 @@
 #include <random>
 
 #include "base/core/ids.h"
+#include "ml/manifest.h"
 #include "storage/index/labels.h"
+#include "storage/index/models.h"
+#include "storage/index/trainings.h"
 #include "tests/unit/workflows/loop_fixture.h"
 #include "workflows/slice_scorer.h"
+#include "workflows/training/retraining.h"
 #include "workflows/training/snapshot_dataset.h"
 
 using namespace scopenode;
@@ -233,6 +237,106 @@ TEST_CASE("a study's label finds its slices by what the champion scored") {
     REQUIRE(again);
     for (const auto& slice : again->studies.at(0).slices)
         if (slice.sop_instance_uid == denied) CHECK(slice.labels[0] == false);
+}
+
+TEST_CASE("key objects tell where a study's label is seen and label nothing themselves") {
+    Labelled node(2);  // the first bleeds, the second does not
+    while (node.work_once()) {
+    }
+    const SnapshotParts parts{
+        node.settings.training, "c", score_key(node.model, node.settings), false, false, {}};
+    const auto slices_of = [&](const std::string& study_uid) {
+        const auto snapshot =
+            node.index->read([&](storage::Connection& db) { return plan_snapshot(db, parts); });
+        REQUIRE(snapshot);
+        for (const auto& study : snapshot->studies)
+            if (study.study_uid == study_uid) return study.slices;
+        return std::vector<SnapshotSlice>();
+    };
+    const std::string bleeds = node.studies[0].study_uid, clear = node.studies[1].study_uid;
+    const auto before = slices_of(bleeds);
+    std::vector<std::string> others;  // those that the champion would not choose
+    for (const auto& slice : before)
+        if (!slice.labels[0]) others.push_back(slice.sop_instance_uid);
+    const auto mark = [&](const std::string& sop, const std::string& study, const std::string& caller) {
+        REQUIRE(node.index->write([&](storage::Connection& db) {
+            return storage::put_key_mark(db, {sop, study, "2.25.99", caller, 1});
+        }));
+    };
+    mark(others[3], bleeds, "WORKSTATION");
+    mark(slices_of(clear)[0].sop_instance_uid, clear, "WORKSTATION");
+    int witnesses = 0;
+    for (const auto& slice : slices_of(bleeds)) {
+        witnesses += slice.labels[0].value_or(false);
+        CHECK((slice.sop_instance_uid == others[3]) == slice.labels[0].value_or(false));
+    }
+    CHECK(witnesses == 1);
+    for (const auto& slice : slices_of(clear)) CHECK(slice.labels[0] == false);
+    // Of a caller that may not label, a mark is no hint either.
+    node.settings.training.label_callers = {"OTHER"};
+    const auto again = slices_of(bleeds);
+    for (std::size_t i = 0; i < again.size(); ++i) CHECK(again[i].labels == before[i].labels);
+}
+
+TEST_CASE("new labels or time start a job by themselves and never a second one beside it") {
+    constexpr UtcMs kDay = 24LL * 60 * 60 * 1000;
+    Labelled node(20);
+    const std::string demo = std::string(SCOPENODE_SOURCE_DIR) + "/config/models/demo";
+    const auto files = ml::read_model_folder(demo).value();
+    REQUIRE(ml::write_model_folder(node.folder.path() / "models/demo", files));
+    REQUIRE(node.index->write([&](storage::Connection& db) {
+        return storage::add_model(db, {files.id(), files.manifest_sha256(), "demo", "models/demo", 1, true});
+    }));
+    auto& rules = node.settings.training;
+    rules.fewest_studies = 2;
+    rules.held_out_share = 0.2;
+    UtcMs now = 1'800'000'000'000;
+    const auto jobs_after_rule = [&] {
+        REQUIRE(node.index->write([&](storage::Connection& db) {
+            return start_by_rule(db, node.settings, node.folder.path(), now);
+        }));
+        return node.index->read(storage::list_trainings).value();
+    };
+    const auto end_all = [&] {
+        const auto all = node.index->read(storage::list_trainings).value();
+        for (const auto& job : all)
+            if (job.state == "queued")
+                REQUIRE(node.index->write(
+                    [&](storage::Connection& db) { return storage::cancel_training(db, job.id, now); }));
+    };
+    CHECK(jobs_after_rule().empty());  // no rule
+    rules.start_after_labels = 21;
+    CHECK(jobs_after_rule().empty());
+    rules.start_after_labels = 20;
+    auto jobs = jobs_after_rule();
+    REQUIRE(jobs.size() == 1);
+    CHECK(jobs[0].requested_by == "rule");
+    CHECK(jobs[0].options.find("20 studies labelled since the last job") != std::string::npos);
+    node.add(30, "P30", true);
+    rules.start_after_labels = 1;
+    CHECK(jobs_after_rule().size() == 1);  // one is queued
+    end_all();
+    CHECK(jobs_after_rule().size() == 2);
+    end_all();
+    CHECK(jobs_after_rule().size() == 2);  // nothing new since
+
+    rules.start_after_labels = 0;
+    rules.start_every_days = 7;
+    now += 8 * kDay;
+    CHECK(jobs_after_rule().size() == 2);  // nothing new since
+    node.add(31, "P31", false);
+    now -= 2 * kDay;
+    CHECK(jobs_after_rule().size() == 2);
+    now += kDay;
+    jobs = jobs_after_rule();
+    REQUIRE(jobs.size() == 3);
+    CHECK(jobs[0].options.find("7 days after it") != std::string::npos);
+    end_all();
+    // Too little to learn from starts nothing.
+    rules.fewest_studies = 1000;
+    rules.start_after_labels = 1;
+    node.add(32, "P32", false);
+    CHECK(jobs_after_rule().size() == 3);
 }
 
 TEST_CASE("too little to learn from is refused with the counts") {
