@@ -94,6 +94,9 @@ std::string study_json(const StudyAnalysis& analysis, const std::string& state, 
         json["training_distance"] = {{"distance", std::round(*analysis.distance * 1e3) / 1e3},
                                      {"limit", std::round(analysis.manifest.range.limit * 1e3) / 1e3}};
     json["probabilities"] = analysis.determined ? by_label(analysis.probabilities) : Json();
+    json["thresholds"] = Json::object();
+    for (std::size_t i = 0; i < ml::kLabelCount; ++i)
+        json["thresholds"][std::string(ml::kLabels[i])] = analysis.manifest.thresholds[i];
     Json& findings = json["findings"] = Json::object();
     for (std::size_t i = 0; i < ml::kLabelCount; ++i)
         findings[std::string(ml::kLabels[i])] = std::string(word(analysis.findings[i]));

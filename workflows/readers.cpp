@@ -53,7 +53,8 @@ Result<std::string> studies_list(Index& index, bool json) {
     if (json) return json_text(Json::object({{"studies", all}}));
     if (all.empty()) return std::string("no studies");
     return table(all,
-                 {"study_uid", "state", "revision", "series", "instances", "study_date", "last_received"});
+                 {"study_uid", "patient_id", "accession_number", "state", "revision", "series", "instances",
+                  "last_received"});
 }
 
 Result<std::string> studies_show(Index& index, const std::string& study_uid, bool json) {

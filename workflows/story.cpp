@@ -173,6 +173,13 @@ Result<Json> study_entry(Connection& db, const StudyRow& study) {
     return json;
 }
 
+/// ", present from 0.376"; results of older versions do not tell it.
+std::string threshold_text(const Json& entry, const std::string& key) {
+    const auto thresholds = entry.find("thresholds");
+    if (thresholds == entry.end() || !thresholds->contains(key)) return "";
+    return fmt::format(", present from {:.3f}", (*thresholds)[key].get<double>());
+}
+
 std::string show_text(const Json& entry) {
     std::string text =
         fmt::format("study {}\nstate {}, revision {}, model {}{}\n", field(entry, "study_uid"),
@@ -182,7 +189,8 @@ std::string show_text(const Json& entry) {
         const std::string key(label);
         text += fmt::format("  {:<17} {}", key, field(entry["findings"], key.c_str()));
         if (!entry["probabilities"].is_null())
-            text += fmt::format(" ({:.3f})", entry["probabilities"][key].get<double>());
+            text += fmt::format(" ({:.3f}{})", entry["probabilities"][key].get<double>(),
+                                threshold_text(entry, key));
         text += "\n";
     }
     text += fmt::format("{} slices analysed\n", entry["slices"].size());

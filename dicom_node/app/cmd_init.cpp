@@ -67,8 +67,9 @@ Result<std::string> init(const fs::path& dir, const config::Settings& settings) 
     SCOPENODE_TRY(write_file(real_files(), dir / "node.json", config::settings_json(settings)));
     const fs::path parent = fs::absolute(dir / "").parent_path().parent_path();
     SCOPENODE_TRY(real_files().sync_folder(parent));
-    return fmt::format("node in {}: {} on port {}, HTTP on port {}; start it by `scopenode serve {}`",
-                       dir.string(), settings.dimse.ae_title, settings.dimse.port, settings.http.port,
+    const auto port = [](int number) { return number == 0 ? "a free port" : fmt::format("port {}", number); };
+    return fmt::format("node in {}: {} on {}, HTTP on {}; start it by `scopenode serve {}`", dir.string(),
+                       settings.dimse.ae_title, port(settings.dimse.port), port(settings.http.port),
                        dir.string());
 }
 

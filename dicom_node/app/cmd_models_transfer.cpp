@@ -31,6 +31,12 @@ Result<std::string> import_model(const Options& o) {
     {
         const auto loaded = ml::Model::load(files, {"cpu", 1, 1});
         if (!loaded) return fail(loaded.error());
+        const ml::Manifest& manifest = (*loaded)->manifest();
+        if (manifest.trained() && manifest.data_licence.empty())
+            return fail(Code::kInvalidArgument,
+                        "{}/model.json does not say under which licence its training data were: write it into "
+                        "data_licence and import again",
+                        o.folder);
     }
     std::error_code ec;
     if (!fs::exists(node / "node.json", ec)) return fail(open_reader(node, SystemClock{}).error());

@@ -109,7 +109,7 @@ Status Node::open() {
         return load(wanted);
     };
     const bool crashed = take_crash_mark(crash_mark(dir));
-    if (crashed) log::error("node", "the process before this one crashed");
+    if (crashed) log::error("node", "the process before this one crashed or was ended for want of memory");
     SCOPENODE_TRY(mark_crashes(crash_mark(dir)));
     loop = std::make_unique<workflows::StudyLoop>(
         workflows::StudyLoop::Parts{settings, *index, *archive, model, load_model, connect, report, clock,

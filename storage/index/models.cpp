@@ -162,7 +162,9 @@ Result<std::vector<ShadowRow>> shadow_results(Connection& db, const std::string&
 
 Status add_user(Connection& db, const UserRow& row) {
     return run([&]() -> Status {
-        execute(db, "INSERT OR IGNORE INTO users (name, role, created, created_by) VALUES (?, ?, ?, ?)",
+        execute(db,
+                "INSERT INTO users (name, role, created, created_by) VALUES (?, ?, ?, ?) ON CONFLICT (name)"
+                " DO UPDATE SET role = excluded.role, disabled = NULL WHERE disabled IS NOT NULL",
                 row.name, row.role, row.created, row.created_by);
         if (db.changes() == 0) return fail(Code::kConflict, "there is a user {} already", row.name);
         return {};

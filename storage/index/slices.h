@@ -31,9 +31,10 @@ Result<std::vector<SliceFault>> slice_faults_of(Connection& db, std::int64_t stu
 Result<std::vector<std::string>> faults_of_instance(Connection& db, std::int64_t instance_id);
 
 /// Work on studies is marked before it begins and unmarked when it ends; a mark that a starting program finds is a
-/// death of the program. `crashed`: it died of its own fault (the study counts a crash); otherwise it was ended from
-/// outside (a kill, forgotten as soon as work goes on).
-constexpr int kMostCrashes = 2, kMostKills = 5;
+/// death of the program. `crashed`: it died of its own fault or for want of memory (the study counts a crash);
+/// otherwise it was ended from outside (a kill, forgotten as soon as work goes on): only very many of them in a row
+/// speak against the study, such as one that hangs until a supervisor ends the program.
+constexpr int kMostCrashes = 2, kMostKills = 20;
 Status begin_work(Connection& db, const std::vector<std::int64_t>& study_ids);
 Status end_work(Connection& db, const std::vector<std::int64_t>& study_ids);
 Status count_deaths(Connection& db, bool crashed);

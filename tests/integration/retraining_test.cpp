@@ -154,6 +154,26 @@ TEST_CASE("labels of radiologists make a model that is judged approved served an
     CHECK(fs::exists(node.folder() / "training/1/report.html"));
     REQUIRE(job["verdict"]["passed"].get<bool>());
 
+    // To the model that serves this scanner is unlike all that it has learnt from; to the candidate it is
+    // not.
+    const auto unlike = [&](const std::string& model) {
+        const fs::path more = here.folder.path() / "more", out = here.folder.path() / ("by " + model);
+        REQUIRE(program({"phantom", more.string(), "--studies", "8", "--slices", "12", "--seed", "6",
+                         "--size", "256", "--scanner", kScanner})
+                    .rc == 0);
+        REQUIRE(program({"infer", more.string(), "--node", node.folder().string(), "--model", model, "--out",
+                         out.string()})
+                    .rc == 0);
+        fs::remove_all(more);
+        int said = 0;
+        const json results = json::parse(read_file(out / "results.json").value());
+        for (const auto& study : results["studies"])
+            for (const auto& reason : study["reasons"]) said += reason["code"] == "UNLIKE_TRAINING_DATA";
+        return said;
+    };
+    CHECK(unlike(here.champion) == 8);
+    CHECK(unlike(candidate) <= 2);
+
     CHECK(node.command({"models", "approve", candidate, "--by", "Ada"}).rc == 1);
     CHECK(node.command({"users", "add", "Ada", "--role", "admin"}).rc == 0);
     const auto approved = node.command({"models", "approve", candidate, "--by", "Ada"});

@@ -1,15 +1,17 @@
 #include <doctest/doctest.h>
-#include <csignal>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <csignal>
 
 #include <map>
 #include <sstream>
 
 #include "base/core/files.h"
 #include "base/core/ids.h"
+#include "ml/shards.h"
 #include "storage/dicom/header.h"
+#include "tests/support/data.h"
 #include "tests/support/node.h"
 
 using namespace scopenode;
@@ -193,6 +195,30 @@ TEST_CASE(
     CHECK(events_in(ran.output)[0]["slices"] == 64);
     CHECK(events_in(ran.output)[0]["skipped"].size() == 1);
     CHECK_FALSE(fs::exists(folder.path() / "m" / "slices.cache"));
+}
+
+TEST_CASE("the labelled RSNA slices are learnt from end to end without a claim") {
+    const TemporaryFolder folder;
+    const fs::path rsna = data_folder() / "rsna2019";
+    REQUIRE(fs::exists(rsna / "labels.csv"));
+    auto words = fine_tuning(folder, folder.path() / "m", 1, "all");
+    words[2] = rsna.string();
+    words.push_back("--rsna-rescale-quirk");
+    const auto ran = run({"sh", "-c", shell_words(words) + " 2>/dev/null"});
+    REQUIRE_MESSAGE(ran.rc == 0, ran.output);
+    const auto events = events_in(ran.output);
+    const int slices = events[0]["slices"];
+    CHECK(slices == 7);  // those that have labels; illegal UIDs, no SOP class, one slice a series
+    CHECK(events[0]["description"].get<std::string>().find("RSNA rescale quirk undone") != std::string::npos);
+    CHECK(events.back()["event"] == "done");
+    CHECK(events.back()["slices_seen"].get<int>() > 0);
+    CHECK(ml::read_model_folder(folder.path() / "m").has_value());
+
+    const fs::path shards = folder.path() / "shards";
+    REQUIRE(
+        program({"train", "convert", rsna.string(), "--out", shards.string(), "--rsna-rescale-quirk"}).rc ==
+        0);
+    CHECK(ml::ShardSet::open(shards).value()->size() == std::size_t(slices));
 }
 
 TEST_CASE("train run refuses words that make no sense") {

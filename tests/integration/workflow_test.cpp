@@ -173,10 +173,25 @@ TEST_CASE("a node that crashed in the work on a study says so and goes on with i
     CHECK(node.log().find("crashed") != std::string::npos);
     CHECK(node.command({"studies", "complete", study.study_uid}).rc == 0);
     REQUIRE_MESSAGE(eventually([&] { return done(node, study.study_uid, 1, 30); }), node.log());
+    const auto crashes_said = [&] {
+        int count = 0;
+        const std::string log = node.log();
+        for (auto at = log.find("crashed"); at != std::string::npos; at = log.find("crashed", at + 1))
+            ++count;
+        return count;
+    };
+    CHECK(crashes_said() == 1);
     node.kill9();  // no fault of its own: nothing is said at the next start
     node.start();
+    CHECK(crashes_said() == 1);
+    // The kernel has killed for want of memory since the start: probably it.
+    node.kill9();
+    REQUIRE(write_file(real_files(), node.folder() / "run" / "crash.oom", "-1\n"));
+    node.start();
+    CHECK(crashes_said() == 2);
     CHECK(node.stop() == 0);
     CHECK_FALSE(fs::exists(node.folder() / "run" / "crash"));
+    CHECK_FALSE(fs::exists(node.folder() / "run" / "crash.oom"));
 }
 
 TEST_CASE("the end of a procedure step completes its study at once when all its images are here") {

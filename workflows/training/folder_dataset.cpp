@@ -10,14 +10,14 @@
 #include "base/log.h"
 #include "storage/dicom/header.h"
 #include "storage/dicom/pixels.h"
+#include "storage/dicom/poor_header.h"
+#include "workflows/eligibility.h"
 #include "workflows/training/label_file.h"
 
 namespace scopenode::workflows {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::string_view kCtImageStorage = "1.2.840.10008.5.1.4.1.1.2";
 
 /// Labels of a file: by SOP instance UID, else by the name that the RSNA set gives its files.
 const SliceLabels* find_labels(const std::map<std::string, SliceLabels>& labels, const fs::path& file,
@@ -45,9 +45,9 @@ fs::path labels_in(const fs::path& folder) {
 
 std::optional<FolderSlice> slice_of(const fs::path& file, const std::map<std::string, SliceLabels>& labels,
                                     std::vector<std::string>& skipped) {
-    const auto header = storage::read_header(file);
+    const auto header = storage::read_poor_header(file);
     if (!header) skipped.push_back(fmt::format("{}: {}", file.string(), header.error().message));
-    if (!header || header->sop_class_uid != kCtImageStorage || header->frames > 1) return std::nullopt;
+    if (!header || !is_ct_slice(*header)) return std::nullopt;
     const auto* found = find_labels(labels, file, header->sop_instance_uid);
     if (!found) return std::nullopt;
     FolderSlice slice{file,   header->study_uid,  header->patient_id,    0, 0, 0,
@@ -117,16 +117,18 @@ Result<std::unique_ptr<FolderDataset>> FolderDataset::open(const fs::path& folde
             progress.advance(i + 1);
         }
         if (set->slices_.empty())
-            return fail(Code::kNotFound, "{} holds no CT slice that {} has a label for", folder.string(),
-                        csv.string());
+            return fail(
+                Code::kNotFound, "{} holds no CT slice that {} has a label for{}", folder.string(),
+                csv.string(),
+                set->skipped_.empty() ? "" : "; a file that cannot be read: " + set->skipped_.front());
         std::stable_sort(set->slices_.begin(), set->slices_.end(),
                          [](const FolderSlice& a, const FolderSlice& b) {
                              return a.study != b.study ? a.study < b.study : a.z_mm < b.z_mm;
                          });
         SCOPENODE_ASSIGN(const auto bytes, read_file(csv));
-        set->description_ = fmt::format("{} labelled slices of {} studies ({} sha256 {}{})",
-                                        set->slices_.size(), studies.size(), csv.filename().string(), sha256_hex(bytes).substr(0, 12),
-                                        rescale_words(set->slices_, rescale));
+        set->description_ = fmt::format(
+            "{} labelled slices of {} studies ({} sha256 {}{})", set->slices_.size(), studies.size(),
+            csv.filename().string(), sha256_hex(bytes).substr(0, 12), rescale_words(set->slices_, rescale));
         return set;
     });
 }

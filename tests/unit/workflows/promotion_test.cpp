@@ -92,6 +92,23 @@ TEST_CASE("a model serves only after the gate and a named active administrator")
     CHECK(node.index->read(storage::broken_audit_row).value() == std::nullopt);
 }
 
+TEST_CASE("a user who was disabled can be taken back and is nobody twice") {
+    Registry node;
+    CHECK(node.refusal({"users", "add", "Ada", "--role", "admin"}).find("a user Ada already") !=
+          std::string::npos);
+    REQUIRE(node.say({"users", "disable", "Ada"}));
+    node.judge("two", "one", true);
+    CHECK(node.refusal({"models", "approve", "two", "--by", "Ada"}).find("was disabled") !=
+          std::string::npos);
+    REQUIRE(node.say({"users", "add", "Ada", "--role", "radiologist"}));
+    CHECK(node.refusal({"models", "approve", "two", "--by", "Ada"}).find("no administrator") !=
+          std::string::npos);
+    REQUIRE(node.say({"users", "disable", "Ada"}));
+    REQUIRE(node.say({"users", "add", "Ada", "--role", "admin"}));
+    REQUIRE(node.say({"models", "approve", "two", "--by", "Ada"}));
+    CHECK(node.serves() == "two");
+}
+
 TEST_CASE("rollback takes approvals back one by one and never further") {
     Registry node;
     CHECK(node.refusal({"models", "rollback"}).find("no approval to take back") != std::string::npos);
