@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -18,13 +19,12 @@ std::filesystem::path memory_mark(std::filesystem::path file) {
     return file += ".oom";
 }
 
-/// How often the kernel has killed for want of memory since it started; 0 where it does not tell.
-long memory_kills() {
-    std::ifstream counters("/proc/vmstat");
-    std::string name;
-    for (long value = 0; counters >> name >> value;)
-        if (name == "oom_kill") return value;
-    return 0;
+/// This process's cgroup (v2), as "0::/path" in /proc/self/cgroup says.
+std::filesystem::path own_memory_events() {
+    std::ifstream groups("/proc/self/cgroup");
+    for (std::string line; std::getline(groups, line);)
+        if (line.starts_with("0::/")) return "/sys/fs/cgroup" + line.substr(3) + "/memory.events";
+    return {};
 }
 
 void on_fault(int signal_number) {
@@ -36,10 +36,17 @@ void on_fault(int signal_number) {
 
 }  // namespace
 
+long memory_kills(const std::filesystem::path& memory_events) {
+    std::ifstream counters(memory_events);
+    for (std::string line; std::getline(counters, line);)
+        if (line.starts_with("oom_kill ")) return std::atol(line.c_str() + 9);
+    return 0;
+}
+
 Status mark_crashes(const std::filesystem::path& file) {
     mark = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (mark < 0) return fail(Code::kIo, "cannot write {}: {}", file.string(), std::strerror(errno));
-    std::ofstream(memory_mark(file)) << memory_kills() << '\n';
+    std::ofstream(memory_mark(file)) << memory_kills(own_memory_events()) << '\n';
     for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
         struct sigaction before {};
         if (::sigaction(number, nullptr, &before) != 0 || before.sa_handler != SIG_DFL) continue;
@@ -59,7 +66,7 @@ bool take_crash_mark(const std::filesystem::path& file) {
     const bool told = static_cast<bool>(std::ifstream(memory_mark(file)) >> before);
     std::filesystem::remove(file, ec);
     std::filesystem::remove(memory_mark(file), ec);
-    return crashed || (told && memory_kills() > before);
+    return crashed || (told && memory_kills(own_memory_events()) > before);
 }
 
 }  // namespace scopenode

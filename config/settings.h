@@ -74,7 +74,7 @@ struct Settings {
     struct Training {
         std::vector<std::string> label_callers;  ///< AE titles whose reports label; empty: all that may call
         int start_after_labels = 0;    ///< newly labelled studies that start a job by themselves; 0: never
-        int start_every_days = 0;      ///< since the last job, when a study was labelled since; 0: never
+        int start_every_days = 0;      ///< since the last job, when anything was labelled since; 0: never
         double held_out_share = 0.4;   ///< of patients, by hash: never learnt from, candidates are judged on them
         double judge_share = 0.2;      ///< of the others: for early stopping, calibration and thresholds
         int fewest_studies = 20;       ///< fewer to learn from are refused

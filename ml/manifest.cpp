@@ -15,6 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr int kFormat = 1;
+constexpr double kMostAway = 10;  // spreads: no single number decides a distance
 constexpr std::uint64_t kMostBackbones = 8;
 
 Json by_label(const std::array<double, kLabelCount>& values) {
@@ -217,7 +218,7 @@ double distance_from(const Manifest::TrainingRange& range, const float* summary)
     double sum = 0;
     for (std::size_t i = 0; i < range.mean.size(); ++i) {
         const double away = (double(summary[i]) - double(range.mean[i])) / double(range.spread[i]);
-        sum += away * away;
+        sum += std::min(away * away, kMostAway * kMostAway);
     }
     return std::sqrt(sum / double(std::max<std::size_t>(range.mean.size(), 1)));
 }
@@ -227,9 +228,8 @@ std::optional<double> study_distance(std::span<const std::optional<double>> slic
     for (const auto& distance : slices)
         if (distance) known.push_back(*distance);
     if (known.empty() || known.size() * 2 < slices.size()) return std::nullopt;
-    const auto middle = known.begin() + std::ptrdiff_t(known.size() / 2);
-    std::nth_element(known.begin(), middle, known.end());
-    return *middle;
+    std::sort(known.begin(), known.end());
+    return (known[known.size() / 2] + known[(known.size() - 1) / 2]) / 2;
 }
 
 Scores calibrate(const Manifest& manifest, const Scores& study_scores) {

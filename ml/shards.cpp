@@ -16,6 +16,7 @@ using nlohmann::json;
 
 constexpr const char* kList = "shards.json";
 constexpr int kFormat = 1, kLargestSide = 2048;
+constexpr std::uint64_t kMostRecord = 4096;  // bytes of a slice's labels
 
 tl::unexpected<Error> damaged(const fs::path& path, const std::string& why) {
     return fail(Code::kDamagedModel, "{} {}: delete it and convert again, which makes only this one",
@@ -25,27 +26,29 @@ tl::unexpected<Error> damaged(const fs::path& path, const std::string& why) {
 struct ReadShard {
     std::uint32_t side = 0;
     std::uint64_t pixel_bytes = 0;
-    std::string labels, sha256;
+    std::string labels;
 };
 
-Result<std::string> digest_of(std::istream& in) {
+Result<std::string> digest_of(std::istream& in, const fs::path& path) {
     Sha256 digest;
     std::string piece(1 << 20, '\0');
     while (in.read(piece.data(), std::streamsize(piece.size())) || in.gcount() > 0)
         digest.update({piece.data(), std::size_t(in.gcount())});
+    if (in.bad()) return fail(Code::kIo, "cannot read {}", path.string());
     in.clear();
     return digest.hex();
 }
 
-/// Its digest, its head and its labels; pixels are not kept.
-Result<ReadShard> read_shard(const fs::path& path) {
+/// Its head and its labels, once it has shown to be what was written; pixels are not kept.
+Result<ReadShard> read_shard(const fs::path& path, const std::string& sha256, int per_shard) {
     std::ifstream in(path, std::ios::binary);
     if (!in)
         return fail(Code::kDamagedModel, "{} is missing: convert again, which makes only this one",
                     path.string());
-    ReadShard shard;
-    SCOPENODE_ASSIGN(shard.sha256, digest_of(in));
+    SCOPENODE_ASSIGN(const std::string digest, digest_of(in, path));
+    if (digest != sha256) return damaged(path, "does not have the sha256 that shards.json says");
     ShardHead head;
+    std::fill_n(head.magic, sizeof head.magic, '\0');
     std::uint64_t length = 0;
     in.seekg(0, std::ios::end);
     const auto size = std::uint64_t(in.tellg());
@@ -53,12 +56,14 @@ Result<ReadShard> read_shard(const fs::path& path) {
     if (size < kAround) return damaged(path, "is too short");
     in.seekg(0);
     in.read(reinterpret_cast<char*>(&head), sizeof head);
-    if (std::memcmp(head.magic, ShardHead{}.magic, sizeof head.magic) != 0)
+    if (!in || std::memcmp(head.magic, ShardHead{}.magic, sizeof head.magic) != 0)
         return damaged(path, "is no shard of this version");
+    ReadShard shard;
     shard.side = head.side;
     in.seekg(std::streamoff(size - sizeof length));
     in.read(reinterpret_cast<char*>(&length), sizeof length);
-    if (length > size - kAround) return damaged(path, "is too short");
+    if (length > size - kAround || length > (std::uint64_t(per_shard) + 1) * kMostRecord)
+        return damaged(path, "has not a label for each slice");
     shard.pixel_bytes = size - kAround - length;
     shard.labels.resize(length);
     in.seekg(std::streamoff(sizeof head + shard.pixel_bytes));
@@ -67,7 +72,19 @@ Result<ReadShard> read_shard(const fs::path& path) {
     return shard;
 }
 
+json json_of(const ShardList::File& file) {
+    json out{{"file", file.name}, {"sha256", file.sha256}};
+    if (!file.skipped.empty()) out["skipped"] = file.skipped;
+    return out;
+}
+
 }  // namespace
+
+std::vector<std::string> ShardList::all_skipped() const {
+    std::vector<std::string> all = skipped;
+    for (const File& file : shards) all.insert(all.end(), file.skipped.begin(), file.skipped.end());
+    return all;
+}
 
 Result<ShardList> read_shard_list(const fs::path& folder) {
     const fs::path path = folder / kList;
@@ -87,8 +104,10 @@ Result<ShardList> read_shard_list(const fs::path& folder) {
         from.at("skipped").get_to(out.skipped);
         from.at("complete").get_to(out.complete);
         for (const json& file : from.at("shards")) {
-            out.shards.push_back({file.at("file"), file.at("sha256")});
-            if (fs::path(out.shards.back().name).filename() != out.shards.back().name)
+            out.shards.push_back(
+                {file.at("file"), file.at("sha256"), file.value("skipped", std::vector<std::string>())});
+            const std::string& name = out.shards.back().name;
+            if (!name.starts_with("shard-") || fs::path(name).filename() != name)
                 return fail(Code::kDamagedModel, "{} names a file in another folder", path.string());
         }
         if (out.side < 1 || out.side > kLargestSide || out.per_shard < 1)
@@ -102,7 +121,7 @@ Result<ShardList> read_shard_list(const fs::path& folder) {
 
 Status write_shard_list(FileSystem& files, const fs::path& folder, const ShardList& list) {
     json shards = json::array();
-    for (const auto& file : list.shards) shards.push_back({{"file", file.name}, {"sha256", file.sha256}});
+    for (const auto& file : list.shards) shards.push_back(json_of(file));
     return write_file(files, folder / kList,
                       json{{"format", kFormat},
                            {"side", list.side},
@@ -113,7 +132,7 @@ Status write_shard_list(FileSystem& files, const fs::path& folder, const ShardLi
                            {"shards", shards},
                            {"skipped", list.skipped},
                            {"complete", list.complete}}
-                              .dump(1) +
+                              .dump(1, ' ', false, json::error_handler_t::replace) +
                           "\n");
 }
 
@@ -125,19 +144,19 @@ Result<std::unique_ptr<ShardSet>> ShardSet::open(const fs::path& folder) {
     auto set = std::unique_ptr<ShardSet>(new ShardSet);
     set->side_ = list.side;
     set->description_ = list.description;
-    set->skipped_ = list.skipped;
+    set->skipped_ = list.all_skipped();
     Progress progress("checking shards", list.shards.size());
     for (std::size_t i = 0; i < list.shards.size(); ++i) {
-        SCOPENODE_TRY(set->add(folder / list.shards[i].name, list.shards[i].sha256));
+        SCOPENODE_TRY(set->add(folder / list.shards[i].name, list.shards[i].sha256, list.per_shard));
         progress.advance(i + 1);
     }
     if (set->records_.empty()) return fail(Code::kDamagedModel, "{} holds no slices", folder.string());
     return set;
 }
 
-Status ShardSet::add(const fs::path& path, const std::string& sha256) {
-    SCOPENODE_ASSIGN(const auto shard, read_shard(path));
-    if (shard.sha256 != sha256) return damaged(path, "does not have the sha256 that shards.json says");
+Status ShardSet::add(const fs::path& path, const std::string& sha256, int per_shard) {
+    SCOPENODE_ASSIGN(const auto shard,
+                     guard(Code::kDamagedModel, [&] { return read_shard(path, sha256, per_shard); }));
     if (shard.side != std::uint32_t(side_)) return damaged(path, "has slices of another size");
     shards_.push_back({path, records_.size()});
     const Status read = guard(Code::kDamagedModel, [&] {

@@ -37,7 +37,7 @@ class ShardSet final : public TrainingSet, public StoredSlices {
         std::filesystem::path path;
         std::size_t first = 0;  ///< index of its first slice
     };
-    Status add(const std::filesystem::path& path, const std::string& sha256);
+    Status add(const std::filesystem::path& path, const std::string& sha256, int per_shard);
 
     int side_ = 0;
     std::string description_;
@@ -52,8 +52,9 @@ struct ShardOptions {
     int per_shard = 2048;  ///< slices of the set a file
 };
 /// Writes the shards of a set. What an earlier run has finished in `out` stays; kConflict when it was made
-/// from other data or otherwise. A slice that cannot be loaded is left out and listed, a tenth of them end
-/// it.
+/// from other data (TrainingSet::identity) or otherwise. A slice that cannot be loaded is left out and
+/// listed, more than a tenth of them end it; a fault that passes by itself (a share that is away) ends it at
+/// once, and the next run goes on there.
 Status write_shards(const TrainingSet& data, const ShardOptions& options, FileSystem& files);
 
 /// shards.json as both sides know it.
@@ -63,10 +64,13 @@ struct ShardList {
     std::size_t slices = 0;  ///< of the set, with those that are left out
     struct File {
         std::string name, sha256;
+        std::vector<std::string> skipped = {};  ///< slices of it that could not be loaded, in words
     };
     std::vector<File> shards;
-    std::vector<std::string> skipped;
+    std::vector<std::string> skipped;  ///< what the set itself could not read
     bool complete = false;
+
+    std::vector<std::string> all_skipped() const;
 };
 Result<ShardList> read_shard_list(const std::filesystem::path& folder);
 Status write_shard_list(FileSystem& files, const std::filesystem::path& folder, const ShardList& list);

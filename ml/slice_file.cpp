@@ -68,6 +68,11 @@ Status SliceFile::read(std::size_t index, std::span<std::int16_t> pixels) const 
     return {};
 }
 
+Status SliceFile::sync() {
+    if (::fdatasync(descriptor_) != 0) return failure("cannot sync", path_, errno);
+    return {};
+}
+
 Status SliceFile::write(std::size_t index, std::span<const std::int16_t> pixels) {
     const auto* from = reinterpret_cast<const char*>(pixels.data());
     std::size_t left = std::min<std::size_t>(pixels.size_bytes(), stride_);

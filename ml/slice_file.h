@@ -24,6 +24,8 @@ class SliceFile {
     /// side * side values.
     Status read(std::size_t index, std::span<std::int16_t> pixels) const;
     Status write(std::size_t index, std::span<const std::int16_t> pixels);
+    /// What was written is on stable storage when this returns.
+    Status sync();
 
   private:
     std::filesystem::path path_;

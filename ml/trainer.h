@@ -45,6 +45,8 @@ class TrainingSet {
     virtual std::size_t size() const = 0;
     virtual Result<LabelledSlice> load(std::size_t index) const = 0;
     virtual std::string description() const = 0;  ///< for model.json's data snapshot
+    /// Another text for other slices, as far as can be told without reading them all.
+    virtual std::string identity() const { return description(); }
     /// What the set could not read and does not count in size(), in words.
     virtual std::vector<std::string> skipped() const { return {}; }
     /// Where the set is kept so: a trainer of that size reads it there and keeps nothing itself.

@@ -51,7 +51,7 @@ void judge_distance(StudyAnalysis& analysis, bool abstain) {
     if (!analysis.distance || *analysis.distance <= range.limit || !analysis.determined) return;
     analysis.reasons.push_back(
         reason(reasons::kUnlikeTraining,
-               fmt::format("Distance {:.2f}, at most {:.2f} in the studies it was judged on.",
+               fmt::format("Distance {:.2f}, the limit is {:.2f}.",
                            *analysis.distance, range.limit)));
     if (abstain) analysis.determined = false;
 }

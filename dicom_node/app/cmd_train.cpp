@@ -93,6 +93,9 @@ void print_data(const ml::TrainingSet& data, bool json) {
 /// Shards, or DICOM files with their labels.
 Result<std::unique_ptr<ml::TrainingSet>> folder_of(const std::string& path, bool rsna_rescale_quirk) {
     auto shards = ml::ShardSet::open(path);
+    if (shards && rsna_rescale_quirk)
+        return fail(Code::kInvalidArgument,
+                    "{} holds HU as they were converted: --rsna-rescale-quirk is for `train convert`", path);
     if (shards) return std::unique_ptr<ml::TrainingSet>(std::move(*shards));
     if (shards.error().code != Code::kNotFound) return fail(shards.error());
     SCOPENODE_ASSIGN(auto files,
@@ -189,9 +192,9 @@ Result<std::string> convert(const ConvertOptions& o) {
     SCOPENODE_TRY(ml::write_shards(*data, o.shards, real_files()));
     SCOPENODE_ASSIGN(const auto list, ml::read_shard_list(o.shards.out));
     std::string text;
-    for (const auto& skipped : list.skipped) text += fmt::format("left out: {}\n", skipped);
+    for (const auto& skipped : list.all_skipped()) text += fmt::format("left out: {}\n", skipped);
     return text + fmt::format("{} in {} shards of {} x {} pixels, {} files left out: {}", list.description,
-                              list.shards.size(), list.side, list.side, list.skipped.size(),
+                              list.shards.size(), list.side, list.side, list.all_skipped().size(),
                               o.shards.out.string());
 }
 

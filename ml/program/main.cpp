@@ -21,7 +21,7 @@ constexpr const char* kUsage =
     "       scopenode-ml bench train --preset P [--input-size N] [--count N] [--steps N] [--learning-rate "
     "R]\n"
     "       scopenode-ml train run --preset P --out DIR [--phantoms N | --shards DIR] [--epochs N] "
-    "[--batch N] [--resume]\n"
+    "[--batch N] [--precision fp32|bf16] [--data-licence TEXT] [--resume]\n"
     "       each: [--threads N] [--seed N] [--device auto|cpu|cuda:N]\n";
 
 /// `--key value` pairs behind two words.
@@ -46,6 +46,7 @@ class Words {
         const auto found = values_.extract(key);
         return found.empty() ? otherwise : found.mapped();
     }
+    bool has(const std::string& key) const { return values_.count(key) > 0; }
     template <class T>
     Result<T> number(const std::string& key, T otherwise, T least) {
         const auto found = values_.extract(key);
@@ -120,8 +121,12 @@ Result<std::string> train_run(Words& words) {
     SCOPENODE_ASSIGN(options.threads, words.number("threads", 0, 0));
     SCOPENODE_ASSIGN(options.learning_rate, words.number("learning-rate", 2e-3, 0.0));
     SCOPENODE_ASSIGN(options.seed, words.number<std::uint64_t>("seed", 1, 0));
-    SCOPENODE_ASSIGN(const int studies, words.number("phantoms", 40, 2));
     const std::string shards = words.text("shards", "");
+    if (words.has("phantoms") && !shards.empty())
+        return fail(Code::kInvalidArgument, "--phantoms and --shards exclude each other");
+    SCOPENODE_ASSIGN(const int studies, words.number("phantoms", 40, 2));
+    options.precision = words.text("precision", "fp32");
+    options.data_licence = words.text("data-licence", "");
     SCOPENODE_TRY(words.nothing_left());
     std::unique_ptr<TrainingSet> data;
     if (shards.empty()) {

@@ -90,48 +90,45 @@ class Writer {
     }
 
     Status write_shard(std::size_t number, std::size_t first, std::size_t end) {
-        const std::string name = fmt::format("shard-{:05}.bin", number);
-        const fs::path part = options_.out / (name + ".part");
+        // Its earlier faults, if it is made again, do not count.
+        if (number == list_.shards.size()) list_.shards.emplace_back();
+        ShardList::File& file = list_.shards[number];
+        file = {fmt::format("shard-{:05}.bin", number), "", {}};
+        const fs::path part = options_.out / (file.name + ".part");
         SCOPENODE_ASSIGN(auto out, Output::create(files_, part));
         ShardHead head;
         head.side = std::uint32_t(options_.side);
         SCOPENODE_TRY(out.write(bytes_of(&head, 1)));
         json labels = json::array();
         for (std::size_t at = first; at < end; at += kBlock)
-            SCOPENODE_TRY(write_block(at, std::min(end, at + kBlock), out, labels));
-        const std::string text = labels.dump();
+            SCOPENODE_TRY(write_block(at, std::min(end, at + kBlock), out, labels, file));
+        const std::string text = labels.dump(-1, ' ', false, json::error_handler_t::replace);
         const std::uint64_t length = text.size();
         SCOPENODE_TRY(out.write(text));
         SCOPENODE_TRY(out.write(bytes_of(&length, 1)));
-        SCOPENODE_ASSIGN(const std::string sha256, out.finish());
-        SCOPENODE_TRY(files_.rename(part, options_.out / name));
+        SCOPENODE_ASSIGN(file.sha256, out.finish());
+        SCOPENODE_TRY(files_.rename(part, options_.out / file.name));
         SCOPENODE_TRY(files_.sync_folder(options_.out));
-        if (number < list_.shards.size())
-            list_.shards[number] = {name, sha256};
-        else
-            list_.shards.push_back({name, sha256});
         return write_shard_list(files_, options_.out, list_);
     }
 
-    Status write_block(std::size_t begin, std::size_t end, Output& out, json& labels) {
+    Status write_block(std::size_t begin, std::size_t end, Output& out, json& labels, ShardList::File& file) {
         struct Slot {
             SliceRecord record;
             std::vector<std::int16_t> hu;
         };
         std::vector<Slot> slots(end - begin);
-        const std::size_t all = data_.size() + data_.skipped().size();
-        if (10 * list_.skipped.size() > all) return too_many_faults(all, list_.skipped, {});
-        const SliceLoading loading{begin, end, options_.side, all / 10 - list_.skipped.size()};
+        const std::size_t all = data_.size() + list_.skipped.size(), before = list_.all_skipped().size();
+        if (10 * before > all) return too_many_faults(all, list_.all_skipped(), {});
+        const SliceLoading loading{begin, end, options_.side, all / 10 - before, true};
         SCOPENODE_ASSIGN(
             const auto faults,
             load_slices(data_, loading, [&](std::size_t i, SliceRecord&& record, auto&& hu) -> Status {
                 slots[i - begin] = {std::move(record), std::move(hu)};
                 return {};
             }));
-        if (faults.size() > loading.most_faults) return too_many_faults(all, list_.skipped, faults);
-        for (const auto& [index, fault] : faults)
-            if (std::find(list_.skipped.begin(), list_.skipped.end(), fault.message) == list_.skipped.end())
-                list_.skipped.push_back(fault.message);
+        if (faults.size() > loading.most_faults) return too_many_faults(all, list_.all_skipped(), faults);
+        for (const auto& [index, fault] : faults) file.skipped.push_back(fault.message);
         for (const Slot& slot : slots) {
             if (slot.hu.empty()) continue;
             SCOPENODE_TRY(out.write(bytes_of(slot.hu.data(), slot.hu.size())));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "ml/torch/scopeformer.h"
@@ -42,18 +43,25 @@ Result<std::map<std::size_t, Error>> load_slices(
             auto ready = load_one(data, i, loading.side);
             const std::lock_guard lock(mutex);
             if (!kept || faults.size() > loading.most_faults) return;
-            if (!ready)
+            if (!ready && loading.wait_for_machine && ready.error().retryable())
+                kept = fail(ready.error());
+            else if (!ready)
                 faults.emplace(i, ready.error());
             else
                 kept = guard(Code::kInternal,
                              [&] { return keep(i, std::move(ready->record), std::move(ready->hu)); });
         }
     };
-    std::vector<std::thread> others;
-    const unsigned threads = std::clamp(std::thread::hardware_concurrency(), 1U, 16U);
-    for (unsigned t = 1; t < threads; ++t) others.emplace_back(work);
-    work();
-    for (auto& thread : others) thread.join();
+    {
+        std::vector<std::jthread> others;
+        const unsigned threads = std::clamp(std::thread::hardware_concurrency(), 1U, 16U);
+        try {
+            for (unsigned t = 1; t < threads; ++t) others.emplace_back(work);
+        } catch (const std::system_error&) {
+            // No more threads: those that there are do it.
+        }
+        work();
+    }
     SCOPENODE_TRY(kept);
     return faults;
 }

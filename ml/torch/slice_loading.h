@@ -11,8 +11,9 @@ namespace scopenode::ml {
 /// Which slices of a set are loaded, and how.
 struct SliceLoading {
     std::size_t begin = 0, end = 0;
-    int side = 256;               ///< they are resized to it
-    std::size_t most_faults = 0;  ///< more of them end it
+    int side = 256;                 ///< they are resized to it
+    std::size_t most_faults = 0;    ///< more of them end it
+    bool wait_for_machine = false;  ///< faults that pass by themselves (a share that is away) end it at once
 };
 /// Loads slices with a thread a core. `keep` is called for one at a time, in any order; its error ends the
 /// work. Gives the faults of those that could not be loaded, by index.

@@ -111,7 +111,7 @@ class Run {
         const ScoredSet judged = score_validation();
         SCOPENODE_ASSIGN(Manifest manifest, manifest_of(judged));
         // Weights that did not change keep the range of the data that they learnt from.
-        if (options_.depth != Depth::kCalibration || !manifest.range.known())
+        if (options_.depth != Depth::kCalibration)
             manifest.range = measure_range(*state_->average, cache_.records(), split_, batch(),
                                            [this](const Indices& some) { return inputs(some); });
         ModelFiles files;

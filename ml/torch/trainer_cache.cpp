@@ -84,7 +84,8 @@ class FileCache final : public SliceCache {
         json slices = json::array();
         for (const auto& record : records_) slices.push_back(record_json(record));
         return write_file(real_files(), path,
-                          json{{"fingerprint", print}, {"slices", slices}, {"skipped", skipped_}}.dump());
+                          json{{"fingerprint", print}, {"slices", slices}, {"skipped", skipped_}}.dump(
+                              -1, ' ', false, json::error_handler_t::replace));
     }
 
     Status fill(const TrainingSet& data, const fs::path& pixels) {
@@ -108,7 +109,7 @@ class FileCache final : public SliceCache {
             return too_many_faults(all, skipped_, faults);
         }
         for (const auto& [index, fault] : faults) skipped_.push_back(fault.message);
-        return {};
+        return file_->sync();  // the index is written next: what it lists is there
     }
 
     const std::vector<std::string>& skipped() const override { return skipped_; }

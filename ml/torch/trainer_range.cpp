@@ -9,26 +9,38 @@ namespace scopenode::ml {
 namespace {
 
 using Indices = std::vector<std::size_t>;
-constexpr std::size_t kMostSlices = 1024, kFewStudies = 20;
-constexpr double kRoom = 1.1, kLeastSpread = 1e-6;
+using Inputs = std::function<torch::Tensor(const Indices&)>;
+constexpr std::size_t kEnoughSlices = 1024, kFewJudging = 20, kFewestStudies = 4;
+constexpr double kRoom = 1.1, kLeastSpread = 0.01;  // of the median spread
 
-/// Evenly over the whole list.
-Indices some_of(const Indices& all) {
-    const std::size_t count = std::min(all.size(), kMostSlices);
+/// Whole studies, evenly over the list, until there are enough slices.
+Indices some_studies(const std::vector<SliceRecord>& records, const Indices& all) {
+    std::map<std::string, Indices> studies;
+    for (const std::size_t i : all) studies[records[i].study].push_back(i);
+    const std::size_t step = std::max<std::size_t>(1, all.size() / kEnoughSlices);
     Indices some;
-    for (std::size_t i = 0; i < count; ++i) some.push_back(all[i * all.size() / count]);
+    std::size_t number = 0;
+    for (const auto& [uid, slices] : studies)
+        if (number++ % step == 0) some.insert(some.end(), slices.begin(), slices.end());
     return some;
 }
 
-torch::Tensor summaries_of(Scopeformer& network, const Indices& indices, std::size_t batch,
-                           const std::function<torch::Tensor(const Indices&)>& images) {
-    std::vector<torch::Tensor> parts;
+std::size_t studies_in(const std::vector<SliceRecord>& records, const Indices& indices) {
+    std::map<std::string, int> studies;
+    for (const std::size_t i : indices) ++studies[records[i].study];
+    return studies.size();
+}
+
+/// What `take` gets: some indices and their summaries, N x 2d.
+template <class Take>
+void each_batch(Scopeformer& network, const Indices& indices, std::size_t batch, const Inputs& images,
+                const Take& take) {
     for (std::size_t at = 0; at < indices.size(); at += batch) {
         const std::size_t end = std::min(indices.size(), at + batch);
         const Indices some(indices.begin() + std::ptrdiff_t(at), indices.begin() + std::ptrdiff_t(end));
-        parts.push_back(network.summary(network.features(images(some))).to(torch::kCPU, torch::kFloat32));
+        take(some,
+             network.summary(network.features(images(some))).to(torch::kCPU, torch::kFloat32).contiguous());
     }
-    return torch::cat(parts).contiguous();
 }
 
 std::vector<float> values_of(const torch::Tensor& tensor) {
@@ -36,41 +48,40 @@ std::vector<float> values_of(const torch::Tensor& tensor) {
     return {values.data_ptr<float>(), values.data_ptr<float>() + values.numel()};
 }
 
-double largest_distance(const Manifest::TrainingRange& range, const torch::Tensor& summaries,
-                        const std::vector<SliceRecord>& records, const Indices& indices) {
-    std::map<std::string, std::vector<std::optional<double>>> studies;
-    for (std::size_t i = 0; i < indices.size(); ++i)
-        studies[records[indices[i]].study].push_back(
-            distance_from(range, summaries.data_ptr<float>() + i * range.mean.size()));
-    double largest = 0;
-    for (const auto& [uid, slices] : studies) largest = std::max(largest, *study_distance(slices));
-    return largest;
+/// Mean and spread; a number that hardly ever moves gets a spread by which it cannot decide alone.
+void fit(Manifest::TrainingRange& range, const torch::Tensor& summaries) {
+    const torch::Tensor spread = summaries.std(0);
+    range.mean = values_of(summaries.mean(0));
+    range.spread = values_of(spread.clamp_min(std::max(1e-6, kLeastSpread * spread.median().item<double>())));
 }
 
 }  // namespace
 
 Manifest::TrainingRange measure_range(Scopeformer& network, const std::vector<SliceRecord>& records,
-                                      const Split& split, std::size_t batch,
-                                      const std::function<torch::Tensor(const Indices&)>& images) {
+                                      const Split& split, std::size_t batch, const Inputs& images) {
     const torch::NoGradGuard no_grad;
     network.eval();
     Indices learnt = split.training;
     learnt.insert(learnt.end(), split.rehearsal.begin(), split.rehearsal.end());
-    learnt = some_of(learnt);
-    if (learnt.size() < 2) return {};
-    const torch::Tensor summaries = summaries_of(network, learnt, batch, images);
+    learnt = some_studies(records, learnt);
     Manifest::TrainingRange range;
-    range.mean = values_of(summaries.mean(0));
-    range.spread = values_of(summaries.std(0).clamp_min(kLeastSpread));
-    std::map<std::string, int> judging;
-    for (const std::size_t i : split.validation) ++judging[records[i].study];
-    double largest = 0;
-    if (judging.size() < kFewStudies) largest = largest_distance(range, summaries, records, learnt);
-    if (!split.validation.empty())
-        largest =
-            std::max(largest, largest_distance(range, summaries_of(network, split.validation, batch, images),
-                                               records, split.validation));
-    range.limit = kRoom * std::max(largest, 1.0);
+    if (studies_in(records, learnt) < kFewestStudies) return range;
+    std::vector<torch::Tensor> summaries;
+    each_batch(network, learnt, batch, images,
+               [&](const Indices&, const torch::Tensor& some) { summaries.push_back(some); });
+    fit(range, torch::cat(summaries));
+    Indices judging = split.validation;
+    if (studies_in(records, judging) < kFewJudging)
+        judging.insert(judging.end(), learnt.begin(), learnt.end());
+    std::map<std::string, std::vector<std::optional<double>>> distances;
+    each_batch(network, judging, batch, images, [&](const Indices& some, const torch::Tensor& summary) {
+        for (std::size_t i = 0; i < some.size(); ++i)
+            distances[records[some[i]].study].push_back(
+                distance_from(range, summary.data_ptr<float>() + i * range.mean.size()));
+    });
+    double largest = 1;
+    for (const auto& [uid, slices] : distances) largest = std::max(largest, *study_distance(slices));
+    range.limit = kRoom * largest;
     return range;
 }
 

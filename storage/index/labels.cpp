@@ -118,6 +118,13 @@ Result<LabelCounts> count_labels(Connection& db) {
     });
 }
 
+Result<UtcMs> newest_label(Connection& db) {
+    return run([&]() -> Result<UtcMs> {
+        auto& s = query(db, "SELECT coalesce(max(added), 0) FROM labels WHERE current = 1");
+        return s.executeStep() ? integer(s, 0) : 0;
+    });
+}
+
 Status put_key_mark(Connection& db, const KeyMark& mark) {
     return run([&]() -> Status {
         execute(db,

@@ -41,6 +41,8 @@ struct LabelFilter {
     int limit = 1000;
 };
 Result<std::vector<LabelRow>> list_labels(Connection& db, const LabelFilter& filter);  ///< newest first
+/// When the newest label that counts was added; 0 while there is none.
+Result<UtcMs> newest_label(Connection& db);
 struct LabelCounts {
     std::int64_t labels = 0, pending = 0;
 };

@@ -166,7 +166,7 @@ Result<Feedback::Found> Feedback::look_at(const Arrival& came) {
     if (came.own_series || (header && header->manufacturer == kManufacturer))
         found.remark =
             remark_of(came, reasons::kOwnResult, "own result came back under another SOP Instance UID");
-    else if (came.instance.sop_class_uid == kKeyObjects)
+    else if (header && came.instance.sop_class_uid == kKeyObjects)
         look_at_marks(came, found);
     return found;
 }

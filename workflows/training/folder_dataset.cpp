@@ -1,6 +1,7 @@
 #include "workflows/training/folder_dataset.h"
 
 #include <algorithm>
+#include <fstream>
 #include <set>
 #include <string_view>
 
@@ -50,6 +51,10 @@ std::optional<FolderSlice> slice_of(const fs::path& file, const std::map<std::st
     if (!header || !is_ct_slice(*header)) return std::nullopt;
     const auto* found = find_labels(labels, file, header->sop_instance_uid);
     if (!found) return std::nullopt;
+    if (header->study_uid.empty()) {
+        skipped.push_back(file.string() + ": no Study Instance UID: of which study it is cannot be told");
+        return std::nullopt;
+    }
     FolderSlice slice{file,   header->study_uid,  header->patient_id,    0, 0, 0,
                       *found, header->series_uid, header->has_rsna_quirk};
     if (slice.patient.empty()) slice.patient = header->study_uid;
@@ -125,6 +130,11 @@ Result<std::unique_ptr<FolderDataset>> FolderDataset::open(const fs::path& folde
                          [](const FolderSlice& a, const FolderSlice& b) {
                              return a.study != b.study ? a.study < b.study : a.z_mm < b.z_mm;
                          });
+        Sha256 names;
+        for (const FolderSlice& slice : set->slices_)
+            names.update(fmt::format("{}|{}\n", slice.file.lexically_relative(folder).string(),
+                                     fs::file_size(slice.file)));
+        set->files_digest_ = names.hex();
         SCOPENODE_ASSIGN(const auto bytes, read_file(csv));
         set->description_ = fmt::format(
             "{} labelled slices of {} studies ({} sha256 {}{})", set->slices_.size(), studies.size(),
@@ -135,6 +145,8 @@ Result<std::unique_ptr<FolderDataset>> FolderDataset::open(const fs::path& folde
 
 Result<ml::LabelledSlice> FolderDataset::load(std::size_t index) const {
     const FolderSlice& from = slices_.at(index);
+    // A disk or share that is away is no fault of the slice.
+    if (!std::ifstream(from.file)) return fail(Code::kIo, "cannot read {}", from.file.string());
     auto image = storage::read_hu(from.file, rescale_);
     if (!image) return fail(image.error().code, "{}: {}", from.file.string(), image.error().message);
     return ml::LabelledSlice{std::move(*image), from.labels, from.study, from.patient, from.z_mm};

@@ -40,6 +40,7 @@ class FolderDataset final : public ml::TrainingSet {
     std::size_t size() const override { return slices_.size(); }
     Result<ml::LabelledSlice> load(std::size_t index) const override;
     std::string description() const override { return description_; }
+    std::string identity() const override { return description_ + "|" + files_digest_; }
     /// Files whose headers cannot be read.
     std::vector<std::string> skipped() const override { return skipped_; }
 
@@ -51,7 +52,7 @@ class FolderDataset final : public ml::TrainingSet {
 
     std::vector<FolderSlice> slices_;
     std::vector<std::string> skipped_;
-    std::string description_;
+    std::string description_, files_digest_;  ///< of names and sizes
     storage::Rescale rescale_ = storage::Rescale::kAsTold;
 };
 

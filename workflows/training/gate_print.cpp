@@ -65,9 +65,12 @@ ordered_json rules_json(const GateRules& rules) {
     return json;
 }
 
+/// Rules that a verdict of another version does not know keep their defaults.
 GateRules rules_of(const ordered_json& json) {
     GateRules rules;
-    each_rule(rules, [&](const char* name, auto& value) { json.at(name).get_to(value); });
+    each_rule(rules, [&](const char* name, auto& value) {
+        if (json.contains(name)) json.at(name).get_to(value);
+    });
     return rules;
 }
 

@@ -4,6 +4,7 @@
 #include "base/core/files.h"
 #include "ml/manifest.h"
 #include "storage/index/audit.h"
+#include "storage/index/labels.h"
 #include "storage/index/models.h"
 #include "workflows/slice_scorer.h"
 #include "workflows/training/gate.h"
@@ -179,6 +180,12 @@ Status start_by_rule(Connection& db, const config::Settings& settings, const std
     SCOPENODE_ASSIGN(const auto jobs, list_trainings(db));
     for (const TrainingRow& job : jobs)
         if (job.state == "queued" || job.state == "running") return {};
+    // Cheap questions first: nothing was labelled, or not enough days are over.
+    SCOPENODE_ASSIGN(const UtcMs newest, newest_label(db));
+    if (newest == 0 || (!jobs.empty() && newest <= jobs.front().created)) return {};
+    const UtcMs pause = UtcMs(rules.start_every_days) * 24 * 60 * 60 * 1000;
+    const bool time = pause > 0 && (jobs.empty() || now - jobs.front().created >= pause);
+    if (!time && rules.start_after_labels <= 0) return {};
     SCOPENODE_ASSIGN(const auto snapshot, plan(db, settings, node));
     int known = 0;
     if (!jobs.empty()) {
@@ -186,13 +193,13 @@ Status start_by_rule(Connection& db, const config::Settings& settings, const std
         known = order.studies_then;
     }
     const int all = static_cast<int>(snapshot.studies.size()), fresh = all - known;
-    const UtcMs pause = UtcMs(rules.start_every_days) * 24 * 60 * 60 * 1000;
     const bool enough = rules.start_after_labels > 0 && fresh >= rules.start_after_labels;
-    const bool time = pause > 0 && fresh > 0 && (jobs.empty() || now - jobs.front().created >= pause);
     if ((!enough && !time) || !too_little(snapshot, rules.fewest_studies).empty()) return {};
     TrainOrder order;
-    order.reason = fmt::format("{} studies labelled since the last job{}", fresh,
-                               enough ? "" : fmt::format(", {} days after it", rules.start_every_days));
+    order.reason = enough         ? fmt::format("{} studies labelled since the last job", fresh)
+                   : jobs.empty() ? "labels and no job yet"
+                                  : fmt::format("labels since the last job, {} days ago",
+                                                (now - jobs.front().created) / (24LL * 60 * 60 * 1000));
     order.studies_then = all;
     SCOPENODE_ASSIGN(const auto id, add_training(db, order_json(order), "rule", now));
     return add_audit(db, now, "rule", "retraining started", std::to_string(id), order.reason);

@@ -9,6 +9,7 @@
 
 #include "base/core/bounded_queue.h"
 #include "base/core/clock.h"
+#include "base/crash_mark.h"
 #include "base/core/files.h"
 #include "base/core/ids.h"
 #include "base/core/sha256_portable.h"
@@ -198,4 +199,14 @@ TEST_CASE("SHA-256 without a library is that of the library at every length arou
         CHECK(digest == pieces.digest());
         bytes += static_cast<char>(length * 37 + 11);
     }
+}
+
+TEST_CASE("the kernel's count of kills for want of memory is read where there is one") {
+    const TemporaryFolder folder;
+    const auto events = folder.path() / "memory.events";
+    CHECK(memory_kills(events) == 0);
+    REQUIRE(write_file(real_files(), events, "low 0\nhigh 7\nmax 18446744073709551615\noom 9\noom_kill 5\n"));
+    CHECK(memory_kills(events) == 5);
+    REQUIRE(write_file(real_files(), events, "oom 9\n"));
+    CHECK(memory_kills(events) == 0);
 }

@@ -131,7 +131,10 @@ TEST_CASE("A training range survives its JSON form and fits its preset and measu
     const Manifest::TrainingRange two{{1, 2}, {0.5F, 2}, 1};
     const std::array<float, 2> summary{2.5F, -6};
     CHECK(distance_from(two, summary.data()) == doctest::Approx(std::sqrt(12.5)));
+    const std::array<float, 2> far{1, 1e9F};  // one number alone does not decide
+    CHECK(distance_from(two, far.data()) == doctest::Approx(std::sqrt(50.0)));
     using Distances = std::vector<std::optional<double>>;
+    CHECK(*study_distance(Distances{1.0, 4.0, 2.0, 3.0}) == 2.5);
     CHECK(*study_distance(Distances{1.0, 9.0, 2.0}) == 2.0);
     CHECK(*study_distance(Distances{1.0, std::nullopt}) == 1.0);
     CHECK_FALSE(study_distance(Distances{1.0, std::nullopt, std::nullopt}));

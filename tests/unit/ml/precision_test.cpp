@@ -34,16 +34,21 @@ std::vector<Scores> eager_scores(const ModelFiles& files, const std::vector<HuIm
     return scores;
 }
 
-std::vector<Scores> loaded_scores(const ModelFiles& files, const std::vector<HuImage>& slices,
-                                  Precision precision) {
+std::vector<SliceScores> loaded_infer(const ModelFiles& files, const std::vector<HuImage>& slices,
+                                      Precision precision) {
     ModelOptions options{"cpu", 1, 4};
     options.precision = precision;
     const auto model = Model::load(files, options);
     DOCTEST_REQUIRE(model);
     const auto scored = (*model)->infer(slices);
     DOCTEST_REQUIRE(scored);
+    return *scored;
+}
+
+std::vector<Scores> loaded_scores(const ModelFiles& files, const std::vector<HuImage>& slices,
+                                  Precision precision) {
     std::vector<Scores> scores;
-    for (const SliceScores& slice : *scored) scores.push_back(slice.scores);
+    for (const SliceScores& slice : loaded_infer(files, slices, precision)) scores.push_back(slice.scores);
     return scores;
 }
 
@@ -133,6 +138,20 @@ DOCTEST_TEST_CASE("bfloat16 ranks phantoms as 32-bit floats do") {
     for (std::size_t i = 0; i < exact.size(); ++i)
         for (std::size_t j = 0; j < exact.size(); ++j)
             if (exact[i] - exact[j] > 0.01) DOCTEST_CHECK(coarse[i] > coarse[j]);
+}
+
+DOCTEST_TEST_CASE("bfloat16 places slices where 32-bit floats do") {
+    const auto files = read_model_folder(std::string(SCOPENODE_SOURCE_DIR) + "/config/models/demo").value();
+    PhantomOptions options;
+    options.slices = 10;
+    options.size = 256;
+    const auto phantom = make_phantom(options, 3).value();
+    const auto exact = loaded_infer(files, phantom.slices, Precision::kFloat32);
+    const auto coarse = loaded_infer(files, phantom.slices, Precision::kBfloat16);
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+        DOCTEST_REQUIRE(exact[i].distance);
+        DOCTEST_CHECK(*coarse[i].distance == doctest::Approx(*exact[i].distance).epsilon(0.03));
+    }
 }
 
 DOCTEST_TEST_CASE("Random networks have features of an ordinary size") {

@@ -147,16 +147,36 @@ TEST_CASE("a damaged shard or list is refused by name and made again alone") {
     with(bytes.substr(0, bytes.size() - 100));
     with(bytes.substr(0, 10));
     with("");
-    std::string other = bytes;
-    other[7] = '2';
-    CHECK(with(other).find("no shard of this version") != std::string::npos);
+    // Of another kind, although it is what shards.json lists.
+    const fs::path list = shards / "shards.json";
+    const std::string text = read_file(list).value();
+    const auto listed = [&](std::string changed) {
+        std::string other = text;
+        other.replace(other.find(sha256_hex(bytes)), 64, sha256_hex(changed));
+        fs::remove(list);
+        REQUIRE(write_file(real_files(), list, other));
+        const std::string message = with(std::move(changed));
+        fs::remove(list);
+        REQUIRE(write_file(real_files(), list, text));
+        return message;
+    };
+    const auto changed_at = [&](std::size_t place, char value) {
+        std::string other = bytes;
+        other.at(place) = value;
+        return other;
+    };
+    CHECK(listed(changed_at(7, '2')).find("no shard of this version") != std::string::npos);
+    CHECK(listed(changed_at(8, 63)).find("slices of another size") != std::string::npos);
+    CHECK(listed(changed_at(bytes.size() - 1, 127)).find("a label for each slice") != std::string::npos);
+    CHECK(listed(changed_at(bytes.size() - 9, '}')).find("a label for each slice") != std::string::npos);
+    CHECK(listed(bytes.substr(0, 16) + bytes.substr(16 + 2)).find("a label for each slice") !=
+          std::string::npos);
+    CHECK(listed("").find("too short") != std::string::npos);
     fs::remove(third);
     CHECK(refusal().find("shard-00002.bin is missing") != std::string::npos);
     REQUIRE(write_shards(Discs(), shards_in(shards), real_files()));
     CHECK(digests_of(shards) == whole);
 
-    const fs::path list = shards / "shards.json";
-    const std::string text = read_file(list).value();
     const auto with_list = [&](const std::string& from, const std::string& to) {
         std::string changed = text;
         changed.replace(changed.find(from), from.size(), to);
@@ -166,6 +186,7 @@ TEST_CASE("a damaged shard or list is refused by name and made again alone") {
     };
     with_list("\"format\": 1", "\"format\": 2");
     with_list("\"shard-00001.bin\"", "\"../shard-00001.bin\"");
+    with_list("\"shard-00001.bin\"", "\"..\"");
     with_list("\"side\": 64", "\"side\": -1");
     with_list("{", "[");
     CHECK(ShardSet::open(folder.path()).error().code == Code::kNotFound);
@@ -188,8 +209,31 @@ TEST_CASE("what cannot be read is left out of the shards and listed and too much
           std::vector<std::string>{"slice 5 is torn", "slice 37 is torn", "slice 69 is torn"});
     CHECK((*set)->load(5)->patient == "patient 3");
 
+    // A shard that is made again does not count its faults twice.
+    REQUIRE(write_shards(faulty(11), shards_in(folder.path() / "near"), real_files()));  // 9 of 96
+    fs::remove(folder.path() / "near" / "shard-00001.bin");
+    REQUIRE(write_shards(faulty(11), shards_in(folder.path() / "near"), real_files()));
+    CHECK(ShardSet::open(folder.path() / "near").value()->skipped().size() == 9);
+
     const Status much = write_shards(faulty(6), shards_in(folder.path() / "much"), real_files());
     REQUIRE_FALSE(much);
     CHECK(much.error().code == Code::kUnsupported);
     CHECK(much.error().message.find("more than a tenth of 96 slices cannot be read") != std::string::npos);
+}
+
+TEST_CASE("a share that is away for a while leaves no holes in the shards") {
+    const TemporaryFolder folder;
+    const fs::path whole = folder.path() / "whole", broken = folder.path() / "broken";
+    REQUIRE(write_shards(Discs(), shards_in(whole), real_files()));
+    bool away = true;
+    const Discs discs([&away](std::size_t index, LabelledSlice&) -> Status {
+        if (away && index >= 50) return fail(Code::kIo, "cannot read slice {}", index);
+        return {};
+    });
+    const Status ended = write_shards(discs, shards_in(broken), real_files());
+    REQUIRE_FALSE(ended);
+    CHECK(ended.error().code == Code::kIo);
+    away = false;
+    REQUIRE(write_shards(discs, shards_in(broken), real_files()));
+    CHECK(digests_of(broken) == digests_of(whole));
 }

@@ -35,7 +35,8 @@ void undisturbed(Hospital& node) {
 TEST_CASE("key objects of a person are a hint about their images and neither feedback nor labels") {
     Hospital node;
     const std::string selection = node.show(node.study.study_uid)["files"]["key_objects"];
-    const auto as_somebodys = [&](const std::string& name, const char* title) {
+    // The node's own selection with another hand's marks, as far as they are changed.
+    const auto as_somebodys = [&](const std::string& name, const char* title, const char* observer) {
         return node.changed(node.folder.path() / selection, name, [&](DcmDataset& d) {
             d.putAndInsertString(DCM_SOPInstanceUID, ("2.25.88" + name).c_str());
             d.putAndInsertString(DCM_SeriesInstanceUID, "2.25.881");
@@ -43,6 +44,7 @@ TEST_CASE("key objects of a person are a hint about their images and neither fee
             DcmItem* code = nullptr;
             REQUIRE(d.findAndGetSequenceItem(DCM_ConceptNameCodeSequence, code, 0).good());
             code->putAndInsertString(DCM_CodeValue, title);
+            replace_everywhere(d, DCM_CodeValue, "121007", observer);
         });
     };
     const auto marks = [&] {
@@ -50,9 +52,11 @@ TEST_CASE("key objects of a person are a hint about their images and neither fee
             ->read([&](storage::Connection& db) { return storage::key_marks_of(db, node.study.study_uid); })
             .value();
     };
-    CHECK(node.send(as_somebodys("1", "113001")) == storage::StoreOutcome::kStored);  // rejected for quality
+    CHECK(node.send(as_somebodys("1", "113001", "121006")) ==
+          storage::StoreOutcome::kStored);  // rejected for quality
+    CHECK(node.send(as_somebodys("3", "113000", "121007")) == storage::StoreOutcome::kStored);  // by a device
     CHECK(marks().empty());
-    CHECK(node.send(as_somebodys("2", "113000")) == storage::StoreOutcome::kStored);  // of interest
+    CHECK(node.send(as_somebodys("2", "113000", "121006")) == storage::StoreOutcome::kStored);  // of interest
     const auto found = marks();
     REQUIRE(!found.empty());
     CHECK(found[0].document == "2.25.882");
@@ -71,6 +75,22 @@ TEST_CASE("key objects of a person are a hint about their images and neither fee
     CHECK(labels->labels == 0);
     undisturbed(node);
     CHECK(workflows::marked_images(node.report / "nothing").empty());
+
+    // Nested so deeply that a plain parser would use up the stack, and a UID that is none.
+    const auto marks_of = [&](const std::string& name, auto change) {
+        return workflows::marked_images(node.changed(as_somebodys("4", "113000", "121006"), name, change))
+            .size();
+    };
+    CHECK(marks_of("5", [](DcmDataset&) {}) == found.size());
+    CHECK(marks_of("6", [](DcmDataset& d) {
+              DcmItem* inner = &d;
+              for (int depth = 0; depth < 500; ++depth)
+                  REQUIRE(inner->findOrCreateSequenceItem(DCM_ContentSequence, inner, -2).good());
+          }) == 0);
+    CHECK(marks_of("7", [&](DcmDataset& d) {
+              for (const auto& mark : found)
+                  replace_everywhere(d, DCM_ReferencedSOPInstanceUID, mark.sop_instance_uid, "no UID");
+          }) == 0);
 }
 
 TEST_CASE("an amended and verified report becomes a record without loss") {

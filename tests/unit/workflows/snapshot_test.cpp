@@ -46,10 +46,12 @@ struct Labelled : Loop {
             row.value = bleeds;
             row.source = "csv";
             row.reader = "A";
+            row.added = ++labelled_at;
             SCOPENODE_ASSIGN([[maybe_unused]] const auto change, storage::put_label(db, row));
             return {};
         }));
     }
+    UtcMs labelled_at = 1;
     Snapshot plan() {
         const SnapshotParts parts{settings.training, "champion", "none", false, false, {}};
         auto planned = index->read([&](storage::Connection& db) { return plan_snapshot(db, parts); });
@@ -312,26 +314,31 @@ TEST_CASE("new labels or time start a job by themselves and never a second one b
     REQUIRE(jobs.size() == 1);
     CHECK(jobs[0].requested_by == "rule");
     CHECK(jobs[0].options.find("20 studies labelled since the last job") != std::string::npos);
+    node.labelled_at = now + 1;
     node.add(30, "P30", true);
     rules.start_after_labels = 1;
     CHECK(jobs_after_rule().size() == 1);  // one is queued
     end_all();
+    now += 10;
     CHECK(jobs_after_rule().size() == 2);
     end_all();
     CHECK(jobs_after_rule().size() == 2);  // nothing new since
 
     rules.start_after_labels = 0;
     rules.start_every_days = 7;
-    now += 8 * kDay;
+    const UtcMs last = now;
+    now = last + 8 * kDay;
     CHECK(jobs_after_rule().size() == 2);  // nothing new since
-    node.add(31, "P31", false);
-    now -= 2 * kDay;
+    node.labelled_at = last + kDay;
+    node.label(node.studies[1].study_uid, true);  // no new study: a reader has changed her mind
+    now = last + 6 * kDay;
     CHECK(jobs_after_rule().size() == 2);
-    now += kDay;
+    now = last + 7 * kDay;
     jobs = jobs_after_rule();
     REQUIRE(jobs.size() == 3);
-    CHECK(jobs[0].options.find("7 days after it") != std::string::npos);
+    CHECK(jobs[0].options.find("labels since the last job, 7 days ago") != std::string::npos);
     end_all();
+    node.labelled_at = now + 1;
     // Too little to learn from starts nothing.
     rules.fewest_studies = 1000;
     rules.start_after_labels = 1;

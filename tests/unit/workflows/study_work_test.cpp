@@ -247,7 +247,7 @@ TEST_CASE("A study unlike the training data says so and is undetermined where th
     shown = read(2.5, 0, 10);
     REQUIRE(shown["reasons"].size() == 1);
     CHECK(shown["reasons"][0]["code"] == "UNLIKE_TRAINING_DATA");
-    CHECK(shown["reasons"][0]["text"].get<std::string>().find("Distance 2.50, at most 2.00") !=
+    CHECK(shown["reasons"][0]["text"].get<std::string>().find("Distance 2.50, the limit is 2.00") !=
           std::string::npos);
     CHECK(shown["findings"]["any"] == "absent");
 
