@@ -76,7 +76,7 @@ class Writer {
         list_.slices = data_.size();
         list_.skipped = data_.skipped();
         list_.fingerprint = sha256_hex(
-            fmt::format("1|{}|{}|{}|{}", list_.description, list_.slices, list_.side, list_.per_shard));
+            fmt::format("1|{}|{}|{}|{}", data_.identity(), list_.slices, list_.side, list_.per_shard));
         auto before = read_shard_list(options_.out);
         if (!before && before.error().code != Code::kNotFound) return fail(before.error());
         if (!before) return {};
@@ -154,4 +154,5 @@ Status write_shards(const TrainingSet& data, const ShardOptions& options, FileSy
     if (options.per_shard < 1) return fail(Code::kInvalidArgument, "a shard holds one slice at least");
     return guard(Code::kInternal, [&] { return Writer(data, options, files).go(); });
 }
+
 }  // namespace scopenode::ml

@@ -20,6 +20,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kAllocatorThrows = false;  // the sanitizer's ends the process at its limit
+#else
+constexpr bool kAllocatorThrows = true;
+#endif
+
 using Words = std::vector<std::string>;
 
 Words child(const Words& more = {}) {
@@ -199,10 +205,13 @@ TEST_CASE("Images that ask for too much meet the limits of the decoding process"
     const auto refused = narrow.read(large);
     REQUIRE_FALSE(refused);
     CHECK_FALSE(refused.error().retryable());
-    CHECK(refused.error().message.find("more memory") != std::string::npos);
     CHECK(narrow.read(files.packed));
-    CHECK(narrow.starts() == 1);
-    // The limit is the next whole second of the process: a fast machine reads it a few times before it gets there.
+    if (kAllocatorThrows) {
+        CHECK(refused.error().message.find("more memory") != std::string::npos);
+        CHECK(narrow.starts() == 1);
+    }
+    // The limit is the next whole second of the process: a fast machine reads it a few times before it gets
+    // there.
     PixelReader hasty(child({"--cpu-seconds", "0"}));
     auto stopped = hasty.read(largest);
     for (int again = 0; stopped && again < 50; ++again) stopped = hasty.read(largest);

@@ -1,3 +1,6 @@
+#include <dcmtk/config/osconfig.h>
+#include <dcmtk/dcmdata/dctk.h>
+
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -32,6 +35,15 @@ fs::path phantom_folder(const TemporaryFolder& folder, int studies) {
 
 void write_text(const fs::path& file, const std::string& text) {
     std::ofstream(file) << text;
+}
+
+template <class Change>
+void change(const fs::path& file, const Change& with) {
+    DcmFileFormat loaded;
+    REQUIRE(loaded.loadFile(file.c_str()).good());
+    loaded.loadAllDataIntoMemory();
+    with(*loaded.getDataset());
+    REQUIRE(loaded.saveFile(file.c_str(), EXS_LittleEndianExplicit).good());
 }
 
 /// Knows the truth of every slice and says it for some findings, the contrary or nothing for others.
@@ -84,6 +96,34 @@ TEST_CASE("a phantom folder is a training set in the order of its stacks") {
         }
     }
     CHECK(patients.size() == 3);
+}
+
+TEST_CASE("a folder knows when its files are others and when the disk is away") {
+    const TemporaryFolder folder;
+    const auto path = phantom_folder(folder, 2);
+    const auto set = FolderDataset::open(path).value();
+    CHECK(FolderDataset::open(path).value()->identity() == set->identity());
+    const fs::path slice = path / "0001" / "0003.dcm";
+    change(slice, [](DcmDataset& d) { d.putAndInsertString(DCM_PatientComments, "sent again, and longer"); });
+    const auto other = FolderDataset::open(path).value();
+    CHECK(other->description() == set->description());
+    CHECK(other->identity() != set->identity());
+    // What passes by itself is told from what is wrong with a slice.
+    fs::remove(set->slices()[5].file);
+    const auto away = set->load(5);
+    REQUIRE_FALSE(away);
+    CHECK(away.error().code == Code::kIo);
+    CHECK(away.error().retryable());
+}
+
+TEST_CASE("a slice that does not say of which study it is is left out and listed") {
+    const TemporaryFolder folder;
+    const auto path = phantom_folder(folder, 1);
+    change(path / "0001" / "0003.dcm", [](DcmDataset& d) { delete d.remove(DCM_StudyInstanceUID); });
+    const auto set = FolderDataset::open(path).value();
+    CHECK(set->size() == 7);
+    REQUIRE(set->skipped().size() == 1);
+    CHECK_MESSAGE(set->skipped()[0].find("no Study Instance UID") != std::string::npos, set->skipped()[0]);
 }
 
 TEST_CASE("earlier data follow as rehearsal") {
