@@ -86,7 +86,7 @@ struct TrainOptions {
     double validation_share = 0.1;  ///< of patients, by hash
     std::string device = "auto";
     std::string name;  ///< manifest name
-    bool demonstration = false;
+    bool demonstration = false;  ///< also when `from` is one
     std::string data_licence;
     Depth depth = Depth::kAll;     ///< other than kAll only with `from`
     double cnn_rate = 1;           ///< factor on the learning rate of the CNNs

@@ -48,11 +48,12 @@ void judge_distance(StudyAnalysis& analysis, bool abstain) {
     for (const auto& slice : analysis.slices) distances.push_back(slice.distance);
     const auto& range = analysis.manifest.range;
     analysis.distance = range.known() ? ml::study_distance(distances) : std::nullopt;
+    if (abstain && analysis.determined && !range.known())
+        analysis.reasons.push_back(reason(reasons::kNoTrainingRange));
     if (!analysis.distance || *analysis.distance <= range.limit || !analysis.determined) return;
-    analysis.reasons.push_back(
-        reason(reasons::kUnlikeTraining,
-               fmt::format("Distance {:.2f}, the limit is {:.2f}.",
-                           *analysis.distance, range.limit)));
+    analysis.reasons.push_back(reason(
+        reasons::kUnlikeTraining,
+        fmt::format("Distance {:.2f} (1 is usual), the limit is {:.2f}.", *analysis.distance, range.limit)));
     if (abstain) analysis.determined = false;
 }
 

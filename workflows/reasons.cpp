@@ -50,7 +50,10 @@ constexpr auto kTable = std::to_array<std::pair<std::string_view, std::string_vi
      "the "
      "attenuation may be wrong."},
     {kUnlikeTraining,
-     "The pictures are unlike those that the model was trained on: its answer is worth less here."},
+     "The pictures are unlike those that the model was trained on: what it says of them is worth less."},
+    {kNoTrainingRange,
+     "The model does not tell what its training data look like: whether these pictures are like them is not "
+     "known."},
     {kOverlaysLeftOut, "The report has no pictures: they could not be made."},
     {kReportNotUnderstood, "A report that answers a result of this node could not be read."},
 });

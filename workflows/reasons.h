@@ -44,6 +44,7 @@ inline constexpr std::string_view kRescaleQuirk = "RSNA_RESCALE_QUIRK";
 inline constexpr std::string_view kRescaleDoubtful = "RESCALE_DOUBTFUL";
 inline constexpr std::string_view kReportNotUnderstood = "REPORT_NOT_UNDERSTOOD";
 inline constexpr std::string_view kUnlikeTraining = "UNLIKE_TRAINING_DATA";
+inline constexpr std::string_view kNoTrainingRange = "NO_TRAINING_RANGE";
 inline constexpr std::string_view kOverlaysLeftOut = "OVERLAYS_LEFT_OUT";
 }  // namespace reasons
 

@@ -32,11 +32,19 @@ Result<std::string> import_model(const Options& o) {
         const auto loaded = ml::Model::load(files, {"cpu", 1, 1});
         if (!loaded) return fail(loaded.error());
         const ml::Manifest& manifest = (*loaded)->manifest();
+        SCOPENODE_ASSIGN(const auto built_in, chosen_model("", ""));
+        SCOPENODE_ASSIGN(const auto demonstration, ml::parse_manifest(built_in.manifest_json));
+        if (manifest.weights_sha256 == demonstration.weights_sha256 && !manifest.demonstration)
+            return fail(
+                Code::kInvalidArgument,
+                "{} holds the demonstration model's weights and does not say so: it is never for patients",
+                o.folder);
         if (manifest.trained() && manifest.data_licence.empty())
-            return fail(Code::kInvalidArgument,
-                        "{}/model.json does not say under which licence its training data were: write it into "
-                        "data_licence and import again",
-                        o.folder);
+            return fail(
+                Code::kInvalidArgument,
+                "{}/model.json does not say under which licence its training data were: write it into "
+                "data_licence and import again",
+                o.folder);
     }
     std::error_code ec;
     if (!fs::exists(node / "node.json", ec)) return fail(open_reader(node, SystemClock{}).error());

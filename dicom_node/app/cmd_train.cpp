@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <regex>
 
@@ -47,6 +49,17 @@ nlohmann::json epoch_event(const ml::EpochReport& r, int epochs) {
 }
 
 void print_epoch(const ml::EpochReport& r) {
+    const bool judged = std::any_of(r.validation_auroc.begin(), r.validation_auroc.end(),
+                                    [](double area) { return !std::isnan(area); }) ||
+                        r.validation_loss > 0;
+    if (!judged) {
+        fmt::print(
+            "epoch {}: loss {:.4f}, nothing to validate on, {} slices, {:.1f} slices/s, {:.0f} % waiting, "
+            "{:.0f} MB\n",
+            r.epoch, r.train_loss, r.slices, r.slices_per_second, 100 * r.waiting_share, r.peak_memory_mb);
+        std::fflush(stdout);
+        return;
+    }
     fmt::print(
         "epoch {}: loss {:.4f}, validation loss {:.4f}, {} slices, {:.1f} slices/s, {:.0f} % waiting, {:.0f} "
         "MB, "
@@ -120,6 +133,11 @@ Status train(Options& o) {
     if (o.watch_stdin) end_with_stdin();
     SCOPENODE_TRY(read_options(o));
     SCOPENODE_ASSIGN(const auto data, data_of(o));
+    if (const auto* stored = data->stored(); stored && stored->side() < o.train.preset.input_size)
+        return fail(Code::kInvalidArgument,
+                    "{} holds slices of {} x {} pixels and {} takes {}: convert with --size {}", o.data,
+                    stored->side(), stored->side(), o.train.preset.name, o.train.preset.input_size,
+                    o.train.preset.input_size);
     print_data(*data, o.json());
     int epochs = 0;
     std::size_t seen = 0;
@@ -132,6 +150,13 @@ Status train(Options& o) {
             print_epoch(report);
     }));
     SCOPENODE_ASSIGN(const auto made, ml::read_model_folder(o.out));
+    SCOPENODE_ASSIGN(const auto manifest, ml::parse_manifest(made.manifest_json));
+    if (!manifest.range.known())
+        fmt::print(
+            stderr,
+            "scopenode: too few studies for a training range: the model cannot tell what is unlike them\n");
+    if (manifest.data_licence.empty() && !o.json())
+        fmt::print(stderr, "scopenode: no --data-licence was given: `models import` will ask for it\n");
     if (o.json())
         print_event({{"event", "done"},
                      {"model", made.id()},
@@ -186,16 +211,25 @@ struct ConvertOptions {
     bool rsna_rescale_quirk = false;
 };
 
+std::string counted(std::size_t count, const char* what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 Result<std::string> convert(const ConvertOptions& o) {
     SCOPENODE_ASSIGN(const auto data,
                      workflows::FolderDataset::open(o.data, storage::rescale_of(o.rsna_rescale_quirk)));
+    const auto before = ml::read_shard_list(o.shards.out);
     SCOPENODE_TRY(ml::write_shards(*data, o.shards, real_files()));
     SCOPENODE_ASSIGN(const auto list, ml::read_shard_list(o.shards.out));
+    // What was there may have been damaged since.
+    SCOPENODE_ASSIGN([[maybe_unused]] const auto checked, ml::ShardSet::open(o.shards.out));
     std::string text;
     for (const auto& skipped : list.all_skipped()) text += fmt::format("left out: {}\n", skipped);
-    return text + fmt::format("{} in {} shards of {} x {} pixels, {} files left out: {}", list.description,
-                              list.shards.size(), list.side, list.side, list.all_skipped().size(),
-                              o.shards.out.string());
+    const std::size_t there = before ? before->shards.size() : 0;
+    return text +
+           fmt::format("{}: {} of {} x {} pixels ({} were there already), {} files left out; all checked: {}",
+                       list.description, counted(list.shards.size(), "shard"), list.side, list.side, there,
+                       list.all_skipped().size(), o.shards.out.string());
 }
 
 void add_convert_command(CLI::App& group, int& exit_code) {

@@ -194,7 +194,8 @@ Result<ml::ModelFiles> chosen_model(const std::string& node, const std::string& 
     if (model.empty()) return embedded_model();
     if (auto built_in = embedded_model(); built_in && built_in->id() == model) return built_in;
     if (std::error_code none; !fs::exists(node_folder("") / "node.json", none))
-        return fail(Code::kNotFound, "no model '{}': it is no folder, and no node is named (--node)", model);
+        return fail(Code::kNotFound, "no model '{}': it is no folder, and no node's; the built-in one is {}",
+                    model, embedded_model() ? embedded_model()->id() : "damaged");
     return model_of_node(node_folder(""), model);
 }
 

@@ -61,6 +61,7 @@ class Writer {
             if (!is_there) SCOPENODE_TRY(write_shard(number, first, end));
             progress_.advance(done_ = end);
         }
+        SCOPENODE_TRY(remove_parts());
         list_.complete = true;
         return write_shard_list(files_, options_.out, list_);
     }
@@ -79,14 +80,41 @@ class Writer {
             fmt::format("1|{}|{}|{}|{}", data_.identity(), list_.slices, list_.side, list_.per_shard));
         auto before = read_shard_list(options_.out);
         if (!before && before.error().code != Code::kNotFound) return fail(before.error());
-        if (!before) return {};
+        if (!before) return check_empty();
+        if (before->side != list_.side)
+            return fail(Code::kConflict, "{} was made with --size {}, asked is {}", options_.out.string(),
+                        before->side, list_.side);
+        if (before->per_shard != list_.per_shard)
+            return fail(Code::kConflict, "{} was made with --per-shard {}, asked is {}",
+                        options_.out.string(), before->per_shard, list_.per_shard);
         if (before->fingerprint != list_.fingerprint)
-            return fail(
-                Code::kConflict,
-                "{} holds shards of other data or another size ({}): choose another folder or delete it",
-                options_.out.string(), before->description);
+            return fail(Code::kConflict,
+                        "{} holds shards of other data ({}), not of {}: choose another folder or delete it",
+                        options_.out.string(), before->description, list_.description);
         list_ = std::move(*before);
         return {};
+    }
+
+    /// Shards beside anything else would be taken for the folder's data.
+    Status check_empty() const {
+        return guard(Code::kIo, [&]() -> Status {
+            for (const auto& entry : fs::directory_iterator(options_.out))
+                if (entry.path().extension() != ".part")
+                    return fail(Code::kConflict, "{} is not empty and holds no shards: choose another folder",
+                                options_.out.string());
+            return {};
+        });
+    }
+
+    /// What a killed run has left.
+    Status remove_parts() const {
+        return guard(Code::kIo, [&]() -> Status {
+            std::vector<fs::path> parts;
+            for (const auto& entry : fs::directory_iterator(options_.out))
+                if (entry.path().extension() == ".part") parts.push_back(entry.path());
+            for (const fs::path& part : parts) SCOPENODE_TRY(files_.remove(part));
+            return {};
+        });
     }
 
     Status write_shard(std::size_t number, std::size_t first, std::size_t end) {

@@ -317,6 +317,8 @@ class Run {
         if (options_.from) {
             manifest.parent = options_.from->id();
             SCOPENODE_ASSIGN(before, parse_manifest(options_.from->manifest_json));
+            // What began with a demonstration stays one, whatever it learns.
+            manifest.demonstration |= before.demonstration;
             manifest.sources = before.sources;
             manifest.range = before.range;
         }

@@ -85,6 +85,7 @@ TEST_CASE("A model that would not serve is not taken and nothing is written over
         return refused;
     };
     CHECK(holds(import_with("synthetic, Apache-2.0", ""), "write it into data_licence and import again"));
+    CHECK(holds(import_with("\"demonstration\":true", "\"demonstration\":false"), "never for patients"));
     CHECK(holds(import_with("\"subdural\"]", "\"tumour\"]"), "labels are not ours"));
     CHECK(id_of(node, "Renamed").empty());
     const auto missing = program({"models", "import", (folder.path() / "none").string(), "--node", node});

@@ -242,14 +242,16 @@ TEST_CASE("retraining is refused with the counts when there is too little and ca
     CHECK(nothing.output.find("held_out") != std::string::npos);
     REQUIRE(node.command({"labels", "import", here.csv().string()}).rc == 0);
     REQUIRE(node.command({"train", "start"}).rc == 0);
-    REQUIRE_MESSAGE(eventually([&] { return !here.training(1)["epochs"].empty(); }),
-                    here.training(1).dump(1));
+    const bool begun =
+        eventually([&] { return !here.training(1)["epochs"].empty(); }, std::chrono::seconds(600));
+    REQUIRE_MESSAGE(begun, here.training(1).dump(1));
     REQUIRE(node.command({"train", "cancel", "1"}).rc == 0);
     CHECK(here.training(1)["state"] == "cancelled");
     CHECK(node.command({"train", "cancel", "1"}).rc == 1);
     const std::size_t epochs = here.training(1)["epochs"].size();
     REQUIRE(node.command({"train", "resume", "1"}).rc == 0);
-    REQUIRE(eventually([&] { return here.training(1)["epochs"].size() > epochs; }));
+    REQUIRE(
+        eventually([&] { return here.training(1)["epochs"].size() > epochs; }, std::chrono::seconds(600)));
     REQUIRE(node.command({"train", "cancel", "1"}).rc == 0);
     CHECK(node.stop() == 0);
 }

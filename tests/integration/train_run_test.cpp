@@ -171,7 +171,8 @@ TEST_CASE(
     const auto made = program(convert(whole));
     CHECK(made.rc == 0);
     CHECK(made.output.find("left out: ") != std::string::npos);
-    CHECK(made.output.find("in 7 shards of 256 x 256 pixels, 1 files left out") != std::string::npos);
+    CHECK(made.output.find("7 shards of 256 x 256 pixels (0 were there already), 1 files left out") !=
+          std::string::npos);
     CHECK(digests(whole).size() == 8);
 
     // Killed whenever another shard is there.
@@ -189,8 +190,26 @@ TEST_CASE(
         killed += list && !list->complete;
     }
     CHECK(killed > 0);
-    CHECK(program(convert(broken)).rc == 0);
+    const auto rest = program(convert(broken));
+    CHECK(rest.rc == 0);
+    CHECK(rest.output.find("(0 were there already)") == std::string::npos);
     CHECK(digests(broken) == digests(whole));
+    // Beside other files they would be taken for the folder's data; what was damaged since is told.
+    CHECK(program(convert(kaggle)).output.find("is not empty and holds no shards") != std::string::npos);
+    auto larger = convert(broken);
+    larger[6] = "128";
+    CHECK(program(larger).output.find("was made with --size 256, asked is 128") != std::string::npos);
+    std::string bytes = read_file(whole / "shard-00001.bin").value();
+    bytes[bytes.size() / 2] ^= 1;
+    REQUIRE(write_file(real_files(), whole / "shard-00001.bin", bytes));
+    CHECK(program(convert(whole)).output.find("shard-00001.bin does not have the sha256") !=
+          std::string::npos);
+    auto small = convert(folder.path() / "small");
+    small[6] = "64";
+    REQUIRE(program(small).rc == 0);
+    auto wrong = fine_tuning(folder, folder.path() / "n", 1, "head");
+    wrong[2] = (folder.path() / "small").string();
+    CHECK(program(wrong).output.find("convert with --size 256") != std::string::npos);
 
     auto words = fine_tuning(folder, folder.path() / "m", 1, "head");
     words[2] = broken.string();

@@ -368,6 +368,20 @@ TEST_CASE("a run whose set puts a patient on both sides does not start") {
           std::string::npos);
 }
 
+TEST_CASE("what learns from a demonstration model stays one") {
+    const TemporaryFolder folder;
+    ModelFiles files = discs_model();
+    Manifest manifest = parse_manifest(files.manifest_json).value();
+    CHECK_FALSE(manifest.demonstration);
+    manifest.demonstration = true;
+    files.manifest_json = manifest_json(manifest);
+    auto options = tuning(folder.path() / "m", 1, Depth::kHead);
+    options.from = files;
+    options.demonstration = false;
+    REQUIRE(train(options, Discs(), nullptr));
+    CHECK(parse_manifest(read_model_folder(options.out)->manifest_json)->demonstration);
+}
+
 TEST_CASE("bfloat16 arithmetic learns what 32-bit floats learn and goes on after a break") {
     const TemporaryFolder folder;
     const auto options = [&](const char* name, const char* precision) {

@@ -225,7 +225,6 @@ TEST_CASE("The setting for the RSNA rescale quirk is kept with the result and it
 
 TEST_CASE("A study unlike the training data says so and is undetermined where the site wants it") {
     Loop loop;
-    loop.model.know_range(2);
     SmallStudy study;
     const auto read = [&](std::optional<double> distance, int begin, int count) {
         loop.model.distance = distance;
@@ -234,7 +233,19 @@ TEST_CASE("A study unlike the training data says so and is undetermined where th
         CHECK(loop.work_once());
         return loop.show(study.study_uid);
     };
-    auto shown = read(1.9, 0, 10);
+    // A site that wants to abstain is told when the model cannot say.
+    loop.settings.inference.abstain_unlike_training = true;
+    study.study_uid = "2.25.6001";
+    study.series_uid = "2.25.6002";
+    auto shown = read(std::nullopt, 0, 10);
+    CHECK(shown["reasons"][0]["code"] == "NO_TRAINING_RANGE");
+    CHECK(shown["findings"]["any"] == "absent");
+    loop.settings.inference.abstain_unlike_training = false;
+
+    loop.model.know_range(2);
+    study.study_uid = "2.25.6003";
+    study.series_uid = "2.25.6004";
+    shown = read(1.9, 0, 10);
     CHECK(shown["training_distance"]["distance"] == 1.9);
     CHECK(shown["training_distance"]["limit"] == 2);
     CHECK(shown["reasons"].empty());
@@ -247,8 +258,8 @@ TEST_CASE("A study unlike the training data says so and is undetermined where th
     shown = read(2.5, 0, 10);
     REQUIRE(shown["reasons"].size() == 1);
     CHECK(shown["reasons"][0]["code"] == "UNLIKE_TRAINING_DATA");
-    CHECK(shown["reasons"][0]["text"].get<std::string>().find("Distance 2.50, the limit is 2.00") !=
-          std::string::npos);
+    CHECK(shown["reasons"][0]["text"].get<std::string>().find(
+              "Distance 2.50 (1 is usual), the limit is 2.00") != std::string::npos);
     CHECK(shown["findings"]["any"] == "absent");
 
     loop.settings.inference.abstain_unlike_training = true;
