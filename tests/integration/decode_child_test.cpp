@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool kAllocatorThrows = false;  // the sanitizer's ends the process at its limit
 #else
 constexpr bool kAllocatorThrows = true;
