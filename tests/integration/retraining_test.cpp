@@ -171,7 +171,7 @@ TEST_CASE("labels of radiologists make a model that is judged approved served an
             for (const auto& reason : study["reasons"]) said += reason["code"] == "UNLIKE_TRAINING_DATA";
         return said;
     };
-    CHECK(unlike(here.champion) == 8);
+    CHECK(unlike(here.champion) >= 6);
     CHECK(unlike(candidate) <= 2);
 
     CHECK(node.command({"models", "approve", candidate, "--by", "Ada"}).rc == 1);
