@@ -159,7 +159,7 @@ TEST_CASE(
 
     const auto convert = [&](const fs::path& out) {
         return std::vector<std::string>{"train",  "convert", kaggle.string(), "--out", out.string(),
-                                        "--size", "256",     "--per-shard",   "10"};
+                                        "--size", "256",     "--per-shard",   "1"};
     };
     const auto digests = [](const fs::path& shards) {
         std::map<std::string, std::string> all;
@@ -171,13 +171,13 @@ TEST_CASE(
     const auto made = program(convert(whole));
     CHECK(made.rc == 0);
     CHECK(made.output.find("left out: ") != std::string::npos);
-    CHECK(made.output.find("7 shards of 256 x 256 pixels (0 were there already), 1 files left out") !=
+    CHECK(made.output.find("64 shards of 256 x 256 pixels (0 were there already), 1 files left out") !=
           std::string::npos);
-    CHECK(digests(whole).size() == 8);
+    CHECK(digests(whole).size() == 65);
 
     // Killed whenever another shard is there.
     int killed = 0;
-    for (int shards = 1; shards <= 5; shards += 2) {
+    for (int shards = 1; shards <= 7; shards += 3) {
         auto words = convert(broken);
         words.insert(words.begin(), SCOPENODE_PROGRAM);
         Child child(words, folder.path() / "log");
