@@ -1,5 +1,3 @@
-#include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <regex>
 
@@ -49,24 +47,13 @@ nlohmann::json epoch_event(const ml::EpochReport& r, int epochs) {
 }
 
 void print_epoch(const ml::EpochReport& r) {
-    const bool judged = std::any_of(r.validation_auroc.begin(), r.validation_auroc.end(),
-                                    [](double area) { return !std::isnan(area); }) ||
-                        r.validation_loss > 0;
-    if (!judged) {
-        fmt::print(
-            "epoch {}: loss {:.4f}, nothing to validate on, {} slices, {:.1f} slices/s, {:.0f} % waiting, "
-            "{:.0f} MB\n",
-            r.epoch, r.train_loss, r.slices, r.slices_per_second, 100 * r.waiting_share, r.peak_memory_mb);
-        std::fflush(stdout);
-        return;
-    }
-    fmt::print(
-        "epoch {}: loss {:.4f}, validation loss {:.4f}, {} slices, {:.1f} slices/s, {:.0f} % waiting, {:.0f} "
-        "MB, "
-        "study AUC",
-        r.epoch, r.train_loss, r.validation_loss, r.slices, r.slices_per_second, 100 * r.waiting_share,
-        r.peak_memory_mb);
-    for (std::size_t k = 0; k < ml::kLabelCount; ++k)
+    const bool judged = r.validation_loss > 0;  // a mean of logarithms of probabilities under 1
+    fmt::print("epoch {}: loss {:.4f}, {}, {} slices, {:.1f} slices/s, {:.0f} % waiting, {:.0f} MB", r.epoch,
+               r.train_loss,
+               judged ? fmt::format("validation loss {:.4f}", r.validation_loss) : "nothing to validate on",
+               r.slices, r.slices_per_second, 100 * r.waiting_share, r.peak_memory_mb);
+    if (judged) fmt::print(", study AUC");
+    for (std::size_t k = 0; judged && k < ml::kLabelCount; ++k)
         fmt::print(" {} {:.3f}", ml::kLabels[k], r.validation_auroc[k]);
     fmt::print("\n");
     std::fflush(stdout);

@@ -141,23 +141,18 @@ class Writer {
     }
 
     Status write_block(std::size_t begin, std::size_t end, Output& out, json& labels, ShardList::File& file) {
-        struct Slot {
-            SliceRecord record;
-            std::vector<std::int16_t> hu;
-        };
-        std::vector<Slot> slots(end - begin);
+        std::vector<ReadySlice> slots(end - begin);
         const std::size_t all = data_.size() + list_.skipped.size(), before = list_.all_skipped().size();
         if (10 * before > all) return too_many_faults(all, list_.all_skipped(), {});
         const SliceLoading loading{begin, end, options_.side, all / 10 - before, true};
-        SCOPENODE_ASSIGN(
-            const auto faults,
-            load_slices(data_, loading, [&](std::size_t i, SliceRecord&& record, auto&& hu) -> Status {
-                slots[i - begin] = {std::move(record), std::move(hu)};
-                return {};
-            }));
+        SCOPENODE_ASSIGN(const auto faults,
+                         load_slices(data_, loading, [&](std::size_t i, ReadySlice&& slice) -> Status {
+                             slots[i - begin] = std::move(slice);
+                             return {};
+                         }));
         if (faults.size() > loading.most_faults) return too_many_faults(all, list_.all_skipped(), faults);
         for (const auto& [index, fault] : faults) file.skipped.push_back(fault.message);
-        for (const Slot& slot : slots) {
+        for (const ReadySlice& slot : slots) {
             if (slot.hu.empty()) continue;
             SCOPENODE_TRY(out.write(bytes_of(slot.hu.data(), slot.hu.size())));
             labels.push_back(record_json(slot.record));

@@ -11,29 +11,22 @@
 namespace scopenode::ml {
 namespace {
 
-struct Ready {
-    SliceRecord record;
-    std::vector<std::int16_t> hu;
-};
-
-Result<Ready> load_one(const TrainingSet& data, std::size_t index, int side) {
-    return guard(Code::kInternal, [&]() -> Result<Ready> {
+Result<ReadySlice> load_one(const TrainingSet& data, std::size_t index, int side) {
+    return guard(Code::kInternal, [&]() -> Result<ReadySlice> {
         SCOPENODE_ASSIGN(LabelledSlice slice, data.load(index));
         const torch::NoGradGuard no_grad;
         const auto hu = resize_hu(slice.image, side).round().to(torch::kInt16).contiguous();
         const auto* first = hu.data_ptr<std::int16_t>();
-        return Ready{{slice.labels, std::move(slice.study), std::move(slice.patient), slice.z_mm, slice.part,
-                      slice.rehearsal, slice.weight},
-                     {first, first + hu.numel()}};
+        return ReadySlice{{slice.labels, std::move(slice.study), std::move(slice.patient), slice.z_mm,
+                           slice.part, slice.rehearsal, slice.weight},
+                          {first, first + hu.numel()}};
     });
 }
 
 }  // namespace
 
-Result<std::map<std::size_t, Error>> load_slices(
-    const TrainingSet& data, const SliceLoading& loading,
-    const std::function<Status(std::size_t index, SliceRecord&& record, std::vector<std::int16_t>&& hu)>&
-        keep) {
+Result<std::map<std::size_t, Error>> load_slices(const TrainingSet& data, const SliceLoading& loading,
+                                                 const KeepSlice& keep) {
     std::map<std::size_t, Error> faults;
     Status kept;
     std::atomic<std::size_t> next{loading.begin};
@@ -48,8 +41,7 @@ Result<std::map<std::size_t, Error>> load_slices(
             else if (!ready)
                 faults.emplace(i, ready.error());
             else
-                kept = guard(Code::kInternal,
-                             [&] { return keep(i, std::move(ready->record), std::move(ready->hu)); });
+                kept = guard(Code::kInternal, [&] { return keep(i, std::move(*ready)); });
         }
     };
     {

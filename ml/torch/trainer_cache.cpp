@@ -99,10 +99,10 @@ class FileCache final : public SliceCache {
         std::size_t done = 0;
         const SliceLoading loading{0, records_.size(), size_, all / 10 - skipped_.size()};
         SCOPENODE_ASSIGN(const auto faults,
-                         load_slices(data, loading, [&](std::size_t i, SliceRecord&& record, auto&& hu) {
-                             records_[i] = std::move(record);
+                         load_slices(data, loading, [&](std::size_t i, ReadySlice&& slice) {
+                             records_[i] = std::move(slice.record);
                              progress.advance(++done);
-                             return file_->write(i, hu);
+                             return file_->write(i, slice.hu);
                          }));
         if (faults.size() > loading.most_faults) {
             progress.finish();

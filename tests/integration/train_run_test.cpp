@@ -207,6 +207,10 @@ TEST_CASE(
     auto small = convert(folder.path() / "small");
     small[6] = "64";
     REQUIRE(program(small).rc == 0);
+    auto turned = fine_tuning(folder, folder.path() / "n", 1, "head");
+    turned[2] = broken.string();
+    turned.push_back("--rsna-rescale-quirk");
+    CHECK(program(turned).output.find("is for `train convert`") != std::string::npos);
     auto wrong = fine_tuning(folder, folder.path() / "n", 1, "head");
     wrong[2] = (folder.path() / "small").string();
     CHECK(program(wrong).output.find("convert with --size 256") != std::string::npos);
